@@ -1,0 +1,1 @@
+"""A file becomes a searchable document: file → Document → Passage → vectors + full text."""

@@ -1,0 +1,1 @@
+"""A question becomes quotes: question → hits → spans → Answer."""

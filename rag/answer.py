@@ -1,0 +1,54 @@
+"""What a question becomes: pure values, no I/O. They say nothing about how they were found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from index.document import Document
+
+Status = Literal["answered", "unsure", "not_found", "empty"]
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """An exact piece of a document: `document.text[start:end] == text`, always."""
+
+    document_id: str
+    start: int
+    end: int
+    text: str
+    section: tuple[str, ...]  # headings, outermost first; never empty
+    focus: tuple[int, int] | None  # offsets in the document, inside start:end: what answers most directly
+    score: float  # the reader's chance that this sentence answers the question, 0 to 1
+    context: tuple[int, int] | None = None  # what it leans on: the sentence before, the question, a table's header
+
+    def is_exact(self, document: Document) -> bool:
+        """True when the text stands at its offsets in the document and the focus lies inside it."""
+        focused = self.focus is None or self.start <= self.focus[0] < self.focus[1] <= self.end
+        return focused and document.text[self.start : self.end] == self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to one question.
+
+    status: "answered" (quotes hold the answer, best first), "unsure" (something may answer: leads hold
+    it), "not_found" (the document does not say: leads hold the nearest sentences), "empty" (there was no
+    document to search). `quotes` is empty unless answered; `leads` is empty when answered.
+    """
+
+    question: str  # as asked
+    resolved_question: str  # what was searched
+    status: Status
+    confidence: float  # calibrated probability that the first quote or lead answers the question, 0 to 1
+    quotes: tuple[Quote, ...] = ()
+    leads: tuple[Quote, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One earlier question of a conversation with its answer, oldest first in a history."""
+
+    question: str
+    answer: Answer | None = None
