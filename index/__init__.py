@@ -1,1 +1,7 @@
 """A file becomes a searchable document: file → Document → Passage → vectors + full text."""
+
+from index.document import Block, Document, Section, Sentence
+from index.errors import QuothError
+from index.library import DocumentRecord, Library
+
+__all__ = ["Block", "Document", "DocumentRecord", "Library", "QuothError", "Section", "Sentence"]

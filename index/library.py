@@ -1,0 +1,326 @@
+"""The library: one folder that holds documents and finds passages in them.
+
+SQLite is the truth; the FAISS file beside it is a cache that is rebuilt whenever it is missing, damaged or
+out of step.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from hashlib import sha256
+from importlib.resources import files
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from index.document import Document, assemble
+from index.embedding import Embedder, FloatArray, SentenceTransformerEmbedder
+from index.errors import DocumentTooLargeError, ModelMismatchError, SourceNotFoundError
+from index.formats import parse
+from index.passages import CHUNKING, Passage, divide
+from index.store import DocumentRecord, Store, StoredPassage
+from index.vectors import StaleIndexError, VectorIndex
+
+log = logging.getLogger(__name__)
+
+VECTORS = "vectors.faiss"
+BUNDLED = "hacking_the_universe.txt"
+MAX_DOCUMENT_BYTES = 64 * 2**20
+EMBED_BATCH = 32
+CACHED_DOCUMENTS = 64
+
+Progress = Callable[[str, int, int], None]
+"""Called as (stage, done, total); stages are "read", "embed" (in passages) and "store"."""
+
+
+class Library:
+    """Documents by content id, and passages by vector and by full text. Safe to share between threads.
+
+    Use as a context manager, or call `close`.
+    """
+
+    def __init__(self, folder: Path, embedder: Embedder, max_document_bytes: int) -> None:
+        self.folder = folder
+        self.embedder = embedder
+        self._max_document_bytes = max_document_bytes
+        self._store = Store(folder)
+        self._lock = threading.RLock()  # guards the two caches below
+        self._index: tuple[str, VectorIndex] | None = None  # with the generation it belongs to
+        self._documents: OrderedDict[str, Document] = OrderedDict()
+
+    @classmethod
+    def open(
+        cls,
+        folder: str | PathLike[str],
+        *,
+        embedder: Embedder | None = None,
+        max_document_bytes: int = MAX_DOCUMENT_BYTES,
+    ) -> Self:
+        """Open the library in `folder`, created when missing. The model loads when it is first needed.
+
+        Raises LibraryUnreadableError (the folder or its database cannot be used) and LibraryTooNewError.
+        """
+        return cls(Path(folder), embedder or SentenceTransformerEmbedder(), max_document_bytes)
+
+    def close(self) -> None:
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # Documents
+
+    def add(
+        self,
+        source: str | PathLike[str] | bytes,
+        *,
+        name: str | None = None,
+        progress: Progress | None = None,
+    ) -> Document:
+        """Add a file, or bytes with a name; the same content twice is one document.
+
+        All or nothing: until the document is whole in the database, the library is as before. Raises a
+        DocumentError for what cannot be read, LibraryBusyError when another process keeps writing, and
+        ModelMismatchError when the library was embedded with another model.
+        """
+        report = progress or _silent
+        report("read", 0, 1)
+        data, name = _read(source, name, self._max_document_bytes)
+        document_id = content_id(data)
+        if self._store.has(document_id):
+            return self.document(document_id)
+        document = assemble(parse(data, name), document_id=document_id, name=name)
+        report("read", 1, 1)
+        self._check_manifest()
+        passages = divide(document, self.embedder.count_tokens, self.embedder.max_tokens)
+        vectors = self._embed(document, passages, report)
+        report("store", 0, 1)
+        self._insert(document, passages, vectors)
+        report("store", 1, 1)
+        return document
+
+    def add_bundled(self, progress: Progress | None = None) -> Document | None:
+        """Add the bundled summary to a library that never had it; None once it did, removed or not."""
+        if self._store.meta("bundled") is not None:
+            return None
+        source = files("index.corpus").joinpath(BUNDLED)
+        document = self.add(source.read_bytes(), name=BUNDLED, progress=progress)
+        with self._store.writing():
+            self._store.set_meta("bundled", document.id)
+        return document
+
+    def remove(self, document_id: str) -> None:
+        """Remove a document and all that was derived from it. Raises DocumentNotFoundError."""
+        with self._lock:
+            with self._store.writing():
+                index = self._vectors()  # of the state that this transaction changes
+                self._store.require(document_id)
+                ids = self._store.delete_passages(document_id)
+                self._store.delete_document(document_id)
+                generation = self._store.advance_generation()
+            self._documents.pop(document_id, None)
+            index.remove(ids)
+            self._keep(index, generation)
+
+    def documents(self) -> tuple[DocumentRecord, ...]:
+        """Every document, oldest first."""
+        return self._store.records()
+
+    def document(self, document_id: str) -> Document:
+        """The whole document. Raises DocumentNotFoundError."""
+        with self._lock:
+            self._store.require(document_id)  # another process may have removed it
+            if document_id not in self._documents:
+                self._documents[document_id] = self._store.document(document_id)
+            self._documents.move_to_end(document_id)
+            while len(self._documents) > CACHED_DOCUMENTS:
+                self._documents.popitem(last=False)
+            return self._documents[document_id]
+
+    def reindex(self, progress: Progress | None = None) -> None:
+        """Divide and embed every document again, for another model or another version of the chunking.
+
+        Until all is done the library is as before.
+        """
+        report = progress or _silent
+        documents = [self._store.document(record.id) for record in self._store.records()]
+        divided = [divide(each, self.embedder.count_tokens, self.embedder.max_tokens) for each in documents]
+        total = sum(map(len, divided))
+        embedded: list[list[FloatArray]] = []
+        for document, passages in zip(documents, divided, strict=True):
+            embedded.append(self._embed(document, passages, _silent))
+            report("embed", sum(map(len, embedded)), total)
+        with self._lock, self._store.writing():
+            for document, passages, vectors in zip(documents, divided, embedded, strict=True):
+                self._store.delete_passages(document.id)
+                self._store.insert_passages(document, passages, vectors)
+            self._write_manifest()
+            self._store.advance_generation()
+
+    # Search
+
+    def nearest(
+        self, vector: FloatArray, k: int, documents: Sequence[str] | None = None
+    ) -> list[tuple[int, float]]:
+        """The `k` passages nearest to a unit vector, as (passage id, cosine similarity), best first.
+
+        `documents` restricts the search itself, so there are `k` if the documents have that many. Raises
+        DocumentNotFoundError and ModelMismatchError.
+        """
+        self._check_manifest()
+        with self._lock:
+            among = None if documents is None else self._store.passage_ids(documents)
+            return self._vectors().search(vector, k, among)
+
+    def matching(
+        self, query: Sequence[str], k: int, documents: Sequence[str] | None = None
+    ) -> list[tuple[int, float]]:
+        """The `k` best passages for any of the index terms, as (passage id, BM25 score), best first."""
+        return self._store.matching(query, k, documents)
+
+    def passages(self, ids: Sequence[int]) -> list[StoredPassage]:
+        """The passages with these ids, in this order; ids that are gone by now are left out."""
+        return self._store.passages(ids)
+
+    def passage_count(self, documents: Sequence[str] | None = None) -> int:
+        return self._store.passage_count(documents)
+
+    def document_frequency(
+        self, query: Sequence[str], documents: Sequence[str] | None = None
+    ) -> dict[str, int]:
+        """In how many passages (of these documents) each index term occurs."""
+        return self._store.document_frequency(query, documents)
+
+    def require(self, document_id: str) -> None:
+        """Raises DocumentNotFoundError unless the library holds the document."""
+        self._store.require(document_id)
+
+    # Adding
+
+    def _embed(self, document: Document, passages: Sequence[Passage], report: Progress) -> list[FloatArray]:
+        """One (1 + n_sentences, dimension) matrix a passage."""
+        vectors: list[FloatArray] = []
+        report("embed", 0, len(passages))
+        for at in range(0, len(passages), EMBED_BATCH):
+            batch = passages[at : at + EMBED_BATCH]
+            texts = [passage.embedded_text(document) for passage in batch]
+            vectors += self.embedder.embed_passages(texts, [passage.embedded_spans() for passage in batch])
+            report("embed", len(vectors), len(passages))
+        return vectors
+
+    def _insert(self, document: Document, passages: Sequence[Passage], vectors: Sequence[FloatArray]) -> None:
+        with self._lock:
+            with self._store.writing():
+                index = self._vectors()  # of the state that this transaction changes
+                if not self._store.insert_document(document, datetime.now(UTC).isoformat(timespec="seconds")):
+                    return
+                ids = self._store.insert_passages(document, passages, vectors)
+                self._write_manifest()
+                generation = self._store.advance_generation()
+            if len(index) and index.accepts(len(ids)):
+                index.add(ids, np.stack([matrix[0] for matrix in vectors]))
+                self._keep(index, generation)
+
+    # The manifest: which model and chunking the stored vectors come from
+
+    def _manifest(self) -> dict[str, str]:
+        return {
+            "model": self.embedder.name,
+            "fingerprint": self.embedder.fingerprint,
+            "chunking": CHUNKING,
+        }
+
+    def _write_manifest(self) -> None:
+        for key, value in (self._manifest() | {"dimension": str(self.embedder.dimension)}).items():
+            self._store.set_meta(key, value)
+
+    def _check_manifest(self) -> None:
+        for key, value in self._manifest().items():
+            stored = self._store.meta(key)
+            if key != "model" and stored not in (None, value):
+                raise ModelMismatchError(
+                    f"the library {self.folder} was embedded with {self._store.meta('model')} (chunking "
+                    f"{self._store.meta('chunking')}), not {self.embedder.name} (chunking {CHUNKING}); "
+                    f"run: quoth reindex"
+                )
+
+    # The FAISS cache
+
+    def _vectors(self) -> VectorIndex:
+        """The index of the database's present state: kept, or from the file, or built."""
+        generation = self._store.generation
+        if self._index is None or self._index[0] != generation:
+            self._index = (generation, self._load_vectors(generation))
+        return self._index[1]
+
+    def _load_vectors(self, generation: str) -> VectorIndex:
+        try:
+            return VectorIndex.load(self.folder / VECTORS, {"generation": generation})
+        except StaleIndexError as reason:
+            if (self.folder / VECTORS).exists():
+                log.info("the FAISS file %s; building it again from the stored vectors", reason)
+        index = VectorIndex(*self._store.vectors())
+        self._save(index, generation)
+        return index
+
+    def _keep(self, index: VectorIndex, generation: str) -> None:
+        """The index was brought up to this state of the database."""
+        self._index = (generation, index)
+        self._save(index, generation)
+
+    def _save(self, index: VectorIndex, generation: str) -> None:
+        try:
+            index.save(self.folder / VECTORS, {"generation": generation})
+        except OSError as error:
+            log.warning("the FAISS file was not saved (%s); it will be built again next time", error.strerror)
+
+
+def content_id(data: bytes) -> str:
+    """The id of a document with this content: the first 16 hex digits of its SHA-256."""
+    return sha256(data).hexdigest()[:16]
+
+
+def _read(source: str | PathLike[str] | bytes, name: str | None, limit: int) -> tuple[bytes, str]:
+    """The source's bytes and name. Raises SourceNotFoundError and DocumentTooLargeError."""
+    if isinstance(source, bytes):
+        data, name = source, name or "document.txt"
+    else:
+        path = Path(source)
+        name = name or path.name
+        if not path.exists():
+            raise SourceNotFoundError(f"there is no file {path}; check the name and the folder")
+        if path.is_dir():
+            raise SourceNotFoundError(f"{path} is a folder; name the files in it, for example {path}/*.txt")
+        try:
+            size = path.stat().st_size
+            data = path.read_bytes() if size <= limit else b""
+        except OSError as error:
+            raise SourceNotFoundError(f"cannot read {path}: {error.strerror}") from error
+        if size > limit:
+            raise _too_large(name, size, limit)
+    if len(data) > limit:
+        raise _too_large(name, len(data), limit)
+    return data, name
+
+
+def _too_large(name: str, size: int, limit: int) -> DocumentTooLargeError:
+    return DocumentTooLargeError(
+        f"{name} has {size / 2**20:.1f} MB and the limit is {limit / 2**20:.0f} MB; divide it, or raise "
+        f"QUOTH_MAX_DOCUMENT_MB"
+    )
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    """The progress of somebody who does not watch."""

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import pytest
+
+from index.analysis import terms, topic_terms, words
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Software 2.0, again", ["software", "2.0", "again"]),
+        ("a balance of £3,412", ["a", "balance", "of", "3412"]),
+        ("Karpathy’s café isn’t open", ["karpathy", "cafe", "isnt", "open"]),
+        ("vision-only C++", ["vision", "only", "c"]),
+        ("中文字", ["中", "文", "字"]),
+        ("", []),
+    ],
+)
+def test_words(text: str, expected: list[str]) -> None:
+    assert words(text) == expected
+
+
+def test_documents_and_questions_meet_in_the_same_terms() -> None:
+    assert terms("removing the sensors") == terms("Removed THE sensor")
+
+
+def test_topic_terms_are_distinct_and_without_stop_words() -> None:
+    assert topic_terms("Why did Tesla remove the radar, the radar?") == ["tesla", "remov", "radar"]
+
+
+def test_a_question_of_stop_words_keeps_them() -> None:
+    assert topic_terms("What is it about?") == ["what", "is", "it", "about"]

@@ -1,0 +1,342 @@
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import BUNDLED_BYTES
+
+from index import Library
+from index.embedding import FakeEmbedder
+from index.errors import (
+    DocumentNotFoundError,
+    DocumentTooLargeError,
+    EmptyDocumentError,
+    LibraryBusyError,
+    LibraryTooNewError,
+    LibraryUnreadableError,
+    ModelError,
+    ModelMismatchError,
+    NotTextError,
+    SourceNotFoundError,
+    UnsupportedFormatError,
+)
+from index.library import VECTORS
+from index.store import DATABASE, MIGRATIONS
+
+CATS = b"All about cats\n\nCats sleep sixteen hours a day. They hunt at dusk.\n"
+DOGS = b"All about dogs\n\nDogs sleep half the day. They guard the house at night.\n"
+
+
+def reopen(library: Library) -> Library:
+    library.close()
+    return Library.open(library.folder, embedder=library.embedder)
+
+
+def nearest_text(library: Library, question: str, documents: list[str] | None = None) -> list[str]:
+    hits = library.nearest(library.embedder.embed_question(question), 10, documents)
+    stored = library.passages([number for number, _ in hits])
+    return [
+        library.document(each.passage.document_id).text[each.passage.start : each.passage.end]
+        for each in stored
+    ]
+
+
+def test_added_document_comes_back_whole(library: Library) -> None:
+    added = library.add(BUNDLED_BYTES, name="summary.txt")
+    with reopen(library) as again:
+        assert again.document(added.id) == added
+        (record,) = again.documents()
+    assert (record.id, record.title, record.name) == (added.id, added.title, "summary.txt")
+    assert (record.n_sentences, record.n_characters) == (len(added.sentences), len(added.text))
+
+
+def test_same_content_twice_is_one_document(library: Library, tmp_path: Path) -> None:
+    file = tmp_path / "cats.txt"
+    file.write_bytes(CATS)
+    first = library.add(file)
+    passages = library.passage_count()
+    assert library.add(CATS, name="other name.txt") == first
+    assert len(library.documents()) == 1
+    assert library.passage_count() == passages
+
+
+def test_documents_are_searched_together_or_alone(library: Library) -> None:
+    cats, dogs = library.add(CATS, name="cats.txt"), library.add(DOGS, name="dogs.txt")
+    assert len(nearest_text(library, "sleep")) == 2
+    assert nearest_text(library, "Dogs sleep half the day", [cats.id])[0].startswith("Cats")
+    assert library.matching(["guard"], 5, [cats.id]) == []
+    assert len(library.matching(["guard"], 5, [dogs.id])) == 1
+    assert library.matching(["guard"], 5, None) == library.matching(["guard"], 5, [dogs.id])
+
+
+def test_document_frequency_is_of_the_documents_asked(library: Library) -> None:
+    cats = library.add(CATS, name="cats.txt")
+    library.add(DOGS, name="dogs.txt")
+    assert library.document_frequency(["sleep", "guard", "whale"]) == {"sleep": 2, "guard": 1, "whale": 0}
+    assert library.document_frequency(["sleep", "guard"], [cats.id]) == {"sleep": 1, "guard": 0}
+
+
+def test_heading_path_takes_part_in_full_text(library: Library) -> None:
+    document = library.add(b"# Zoo\n\n## Penguins\n\nThey are fed at noon.\n", name="zoo.md")
+    assert len(library.matching(["penguin"], 5, [document.id])) == 1
+
+
+def test_removed_document_is_gone_everywhere(library: Library) -> None:
+    cats, dogs = library.add(CATS, name="cats.txt"), library.add(DOGS, name="dogs.txt")
+    library.remove(cats.id)
+    with reopen(library) as again:
+        assert [record.id for record in again.documents()] == [dogs.id]
+        assert all(text.startswith("Dogs") for text in nearest_text(again, "Cats sleep sixteen hours"))
+        assert again.matching(["cat"], 5) == []
+        with pytest.raises(DocumentNotFoundError, match="quoth list"):
+            again.document(cats.id)
+    with sqlite3.connect(library.folder / DATABASE) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+        for table in ("sections", "blocks", "sentences", "passages"):
+            rows = connection.execute(f"SELECT count(*) FROM {table} WHERE document_id = ?", (cats.id,))
+            assert rows.fetchone() == (0,), table
+    connection.close()
+
+
+def test_removing_what_is_not_there_changes_nothing(library: Library) -> None:
+    library.add(CATS, name="cats.txt")
+    with pytest.raises(DocumentNotFoundError):
+        library.remove("0" * 16)
+    assert len(library.documents()) == 1
+
+
+def test_last_document_can_be_removed_and_another_added(library: Library) -> None:
+    library.remove(library.add(CATS, name="cats.txt").id)
+    assert nearest_text(library, "cats") == []
+    library.add(DOGS, name="dogs.txt")
+    assert len(nearest_text(library, "dogs")) == 1
+
+
+def test_failure_while_storing_leaves_nothing(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    library.add(DOGS, name="dogs.txt")
+    monkeypatch.setattr(library._store, "_insert_passage", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        library.add(CATS, name="cats.txt")
+    monkeypatch.undo()
+    assert [record.name for record in library.documents()] == ["dogs.txt"]
+    library.add(CATS, name="cats.txt")
+    assert len(nearest_text(library, "sleep")) == 2
+
+
+def test_interrupt_while_embedding_leaves_nothing(library: Library) -> None:
+    def interrupt(stage: str, done: int, total: int) -> None:
+        if stage == "embed" and done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        library.add(CATS, name="cats.txt", progress=interrupt)
+    assert library.documents() == ()
+    assert library.passage_count() == 0
+
+
+def test_progress_counts_passages(library: Library) -> None:
+    seen: list[tuple[str, int, int]] = []
+    library.add(BUNDLED_BYTES, name="summary.txt", progress=lambda *step: seen.append(step))
+    total = library.passage_count()
+    assert [step for step in seen if step[0] == "embed"][-1] == ("embed", total, total)
+    assert [stage for stage, done, of in seen if done == of] == ["read", "embed", "store"]
+
+
+def test_bundled_summary_is_added_once_and_stays_removed(library: Library) -> None:
+    added = library.add_bundled()
+    assert added is not None
+    assert library.add_bundled() is None
+    library.remove(added.id)
+    with reopen(library) as again:
+        assert again.add_bundled() is None
+        assert again.documents() == ()
+
+
+@pytest.mark.parametrize("damage", [b"", b"not an index", None])
+def test_damaged_vector_file_is_rebuilt(
+    library: Library, damage: bytes | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    library.add(CATS, name="cats.txt")
+    library.add(DOGS, name="dogs.txt")
+    before = nearest_text(library, "They hunt at dusk")
+    path = library.folder / VECTORS
+    if damage is None:
+        content = bytearray(path.read_bytes())
+        content[-10] ^= 1
+        damage = bytes(content)
+    path.write_bytes(damage)
+    caplog.set_level(logging.INFO)
+    with reopen(library) as again:
+        assert nearest_text(again, "They hunt at dusk") == before
+        assert "building it again" in caplog.text
+        assert path.read_bytes() != damage
+
+
+def test_vectors_in_the_file_are_those_in_the_database(library: Library) -> None:
+    for number in range(5):
+        library.add(f"Note {number}\n\nThis is note number {number} of five.".encode(), name=f"{number}.txt")
+    library.remove(library.documents()[2].id)
+    ids, matrix = library._store.vectors()
+    for number, vector in zip(ids, matrix, strict=True):
+        found = library.nearest(vector, 1)
+        assert found[0][0] == number
+        assert found[0][1] == pytest.approx(1.0, abs=1e-5)
+    assert len(library.nearest(matrix[0], 100)) == len(ids)
+
+
+def test_another_process_adds_and_this_one_finds_it(library: Library) -> None:
+    library.add(CATS, name="cats.txt")
+    assert len(nearest_text(library, "sleep")) == 1
+    with Library.open(library.folder, embedder=FakeEmbedder()) as other:
+        other.add(DOGS, name="dogs.txt")
+    assert len(nearest_text(library, "sleep")) == 2
+
+
+def test_threads_add_and_search_at_once(library: Library) -> None:
+    failures: list[BaseException] = []
+
+    def work(number: int) -> None:
+        try:
+            added = library.add(
+                f"Page {number}\n\nSentence {number} stands alone here.".encode(), name="p.txt"
+            )
+            assert nearest_text(library, f"Sentence {number} stands alone here", [added.id])
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert len(library.documents()) == 12
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "error"),
+    [
+        (b"", "empty.txt", EmptyDocumentError),
+        (b" \n\t\n", "blank.txt", EmptyDocumentError),
+        (bytes(range(256)) * 20, "random.txt", NotTextError),
+        (b"PK\x03\x04" + bytes(200), "archive.txt", NotTextError),
+        (b"some text", "table.xyz", UnsupportedFormatError),
+    ],
+)
+def test_bad_content_is_one_clear_line(
+    library: Library, content: bytes, name: str, error: type[Exception]
+) -> None:
+    with pytest.raises(error) as raised:
+        library.add(content, name=name)
+    assert name in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert library.documents() == ()
+
+
+def test_missing_file_folder_and_unreadable_file(library: Library, tmp_path: Path) -> None:
+    with pytest.raises(SourceNotFoundError, match=r"there is no file .*nothing\.txt"):
+        library.add(tmp_path / "nothing.txt")
+    with pytest.raises(SourceNotFoundError, match="is a folder"):
+        library.add(tmp_path)
+
+
+def test_too_large_file_names_the_limit(tmp_path: Path) -> None:
+    with Library.open(tmp_path / "l", embedder=FakeEmbedder(), max_document_bytes=10) as library:
+        with pytest.raises(DocumentTooLargeError, match="QUOTH_MAX_DOCUMENT_MB"):
+            library.add(CATS, name="cats.txt")
+        file = tmp_path / "cats.txt"
+        file.write_bytes(CATS)
+        with pytest.raises(DocumentTooLargeError, match=r"cats\.txt"):
+            library.add(file)
+
+
+def test_one_word_is_a_document(library: Library) -> None:
+    document = library.add(b"Hello", name="word.txt")
+    assert [document.text[each.start : each.end] for each in document.sentences] == ["Hello"]
+
+
+def test_a_megabyte_is_read(library: Library) -> None:
+    text = "".join(f"Line {number} of the log says that all is well.\n\n" for number in range(20))
+    large = (text * (2**20 // len(text) + 1)).encode()
+    document = library.add(large, name="large.txt")
+    assert len(document.text) >= 2**20
+    assert library.nearest(library.embedder.embed_question("all is well"), 3, [document.id])
+
+
+def test_library_folder_that_is_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("x")
+    with pytest.raises(LibraryUnreadableError, match="--library"):
+        Library.open(file, embedder=FakeEmbedder())
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_read_only_folder(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(LibraryUnreadableError, match="--library"):
+        Library.open(tmp_path / "library", embedder=FakeEmbedder())
+
+
+def test_damaged_database_is_named_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / DATABASE).write_bytes(b"this is no database, whatever its name says" * 50)
+    before = (tmp_path / DATABASE).read_bytes()
+    with pytest.raises(LibraryUnreadableError, match="damaged"):
+        Library.open(tmp_path, embedder=FakeEmbedder())
+    assert (tmp_path / DATABASE).read_bytes() == before
+
+
+def test_library_of_a_newer_version(library: Library) -> None:
+    library.close()
+    connection = sqlite3.connect(library.folder / DATABASE)
+    connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    connection.close()
+    with pytest.raises(LibraryTooNewError, match="upgrade Quoth"):
+        Library.open(library.folder, embedder=FakeEmbedder())
+
+
+def test_busy_library_says_so(library: Library) -> None:
+    other = sqlite3.connect(library.folder / DATABASE, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    library._store._connection.execute("PRAGMA busy_timeout = 50")
+    with pytest.raises(LibraryBusyError, match="try again"):
+        library.add(CATS, name="cats.txt")
+    other.execute("ROLLBACK")
+    other.close()
+    assert library.add(CATS, name="cats.txt").title == "All about cats"
+
+
+def test_another_model_is_refused_until_reindexed(library: Library) -> None:
+    library.add(CATS, name="cats.txt")
+    library.close()
+    other = FakeEmbedder(dimension=64)
+    other.fingerprint = "fake-2"
+    with Library.open(library.folder, embedder=other) as again:
+        with pytest.raises(ModelMismatchError, match="quoth reindex"):
+            again.add(DOGS, name="dogs.txt")
+        with pytest.raises(ModelMismatchError):
+            again.nearest(other.embed_question("cats"), 1)
+        again.reindex()
+        again.add(DOGS, name="dogs.txt")
+        assert len(nearest_text(again, "sleep")) == 2
+        assert again._store.vectors()[1].shape[1] == 64
+
+
+def test_model_that_cannot_load_loses_nothing(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    library.add(DOGS, name="dogs.txt")
+
+    def fail(*_: object) -> list[np.ndarray]:
+        raise ModelError("cannot load")
+
+    monkeypatch.setattr(library.embedder, "embed_passages", fail)
+    with pytest.raises(ModelError):
+        library.add(CATS, name="cats.txt")
+    assert [record.name for record in library.documents()] == ["dogs.txt"]
