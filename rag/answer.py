@@ -21,7 +21,9 @@ class Quote:
     section: tuple[str, ...]  # headings, outermost first; never empty
     focus: tuple[int, int] | None  # offsets in the document, inside start:end: what answers most directly
     score: float  # the reader's chance that this sentence answers the question, 0 to 1
-    context: tuple[int, int] | None = None  # what it leans on: the sentence before, the question, a table's header
+    context: tuple[int, int] | None = (
+        None  # what it leans on: the sentence before, the question, a table's header
+    )
 
     def is_exact(self, document: Document) -> bool:
         """True when the text stands at its offsets in the document and the focus lies inside it."""

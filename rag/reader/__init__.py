@@ -1,0 +1,61 @@
+"""The reader: question and hits → which sentences answer, and how sure that is.
+
+`Reader` is the seam between retrieval and selection: whatever scores sentences implements it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from rag.answer import Status
+from rag.retrieval import Hit, Retrieved
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Span:
+    """A sentence (or the part of an overlong one) that may answer: `start:end` of the hit's document."""
+
+    hit: Hit
+    start: int
+    end: int
+    score: float  # the chance that it answers the question, 0 to 1; orders spans of one reading
+    focus: tuple[int, int] | None  # offsets in the document, inside start:end
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """What a reader found: spans best first, without repeats, and whether the question is answered at all."""
+
+    spans: tuple[Span, ...]
+    confidence: float  # calibrated probability that the best span answers the question, 0 to 1
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """Confidence at and above `answer` is answered, from `unsure` up to it unsure, below not found."""
+
+    answer: float
+    unsure: float
+
+    def status(self, confidence: float) -> Status:
+        if confidence >= self.answer:
+            return "answered"
+        return "unsure" if confidence >= self.unsure else "not_found"
+
+
+class Reader(Protocol):
+    """Scores every quotable sentence of the hits."""
+
+    @property
+    def operating_point(self) -> OperatingPoint:
+        """Where this reader's confidence divides answers from abstentions."""
+
+    def load(self) -> None:
+        """Load what reading needs, if it is not loaded yet. Raises ModelError."""
+
+    def read(self, retrieved: Retrieved) -> Reading:
+        """The same input gives the same reading."""
+
+
+__all__ = ["OperatingPoint", "Reader", "Reading", "Span"]

@@ -1,0 +1,116 @@
+"""`Engine.ask`: the only place that knows the order of the stages."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from index import Document, Library
+from index.errors import QuestionError, QuothError
+from rag.answer import Answer, Quote, Turn
+from rag.reader import Reader
+from rag.reader.linear import LinearReader
+from rag.retrieval import retrieve
+from rag.selection import select
+
+MAX_QUESTION_CHARS = 5_000
+
+OnStage = Callable[[str, float], None]
+"""Called as (stage, seconds) when a stage is done: "retrieve", "read", "select"."""
+
+
+class InexactQuoteError(QuothError):
+    """A quote is not what stands at its offsets. Never the person's fault: a defect, reported as such."""
+
+
+class Engine:
+    """Answers questions from one library. Safe to share between threads."""
+
+    def __init__(
+        self,
+        library: Library,
+        *,
+        reader: Reader | None = None,
+        max_question_chars: int = MAX_QUESTION_CHARS,
+        on_stage: OnStage | None = None,
+    ) -> None:
+        self._library = library
+        self._reader = reader or LinearReader()
+        self._max_question_chars = max_question_chars
+        self._on_stage = on_stage or _unwatched
+        self._ready = False
+
+    @property
+    def ready(self) -> bool:
+        """True once the models are loaded: a question then takes milliseconds."""
+        return self._ready
+
+    def load(self) -> None:
+        """Load the models; `ask` does so itself when it has to. Raises ModelError."""
+        self._library.embedder.load()
+        self._reader.load()
+        self._ready = True
+
+    def ask(
+        self, question: str, documents: Sequence[str] | None = None, history: Sequence[Turn] = ()
+    ) -> Answer:
+        """Answer a question from these documents (ids; None: all of the library) in their own words.
+
+        `history` holds the conversation's earlier turns, oldest first. This version searches the question
+        as it stands, so `resolved_question` is the question itself.
+
+        The answer's status is "empty" when there is no document to search. Raises QuestionError (blank, too
+        long), DocumentNotFoundError, ModelMismatchError and ModelError.
+        """
+        question = self._checked(question)
+        chosen = self._chosen(documents)
+        if not chosen:
+            return Answer(question, question, "empty", 0.0)
+        with self._timed("retrieve"):
+            retrieved = retrieve(self._library, question, None if documents is None else chosen)
+        with self._timed("read"):
+            reading = self._reader.read(retrieved)
+        with self._timed("select"):
+            status, quotes = select(reading, self._reader.operating_point)
+            check_exact(quotes, self._library)
+        if status == "answered":
+            return Answer(question, question, status, reading.confidence, quotes=quotes)
+        return Answer(question, question, status, reading.confidence, leads=quotes)
+
+    def _checked(self, question: str) -> str:
+        if not question.strip():
+            raise QuestionError("the question is blank; type what you want to know")
+        if len(question) > self._max_question_chars:
+            raise QuestionError(
+                f"the question has {len(question):,} characters and the limit is "
+                f"{self._max_question_chars:,}; shorten it"
+            )
+        return question
+
+    def _chosen(self, documents: Sequence[str] | None) -> list[str]:
+        if documents is None:
+            return [record.id for record in self._library.documents()]
+        for document_id in documents:
+            self._library.require(document_id)
+        return list(dict.fromkeys(documents))
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self._on_stage(stage, time.perf_counter() - started)
+
+
+def check_exact(quotes: Sequence[Quote], library: Library) -> None:
+    """Raise InexactQuoteError unless every quote stands in its document exactly as it says."""
+    for quote in quotes:
+        document: Document = library.document(quote.document_id)
+        if not quote.is_exact(document):
+            raise InexactQuoteError(
+                f"a quote at {quote.start}:{quote.end} of {document.title!r} is not exact; please report this"
+            )
+
+
+def _unwatched(stage: str, seconds: float) -> None:
+    """Nobody asked how long it took."""

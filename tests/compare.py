@@ -1,0 +1,114 @@
+"""Prints the table of docs/quality.md: what puts the right sentence first, on the dev data.
+
+    python tests/compare.py DATA_FOLDER
+
+DATA_FOLDER holds `authored/dev` and `squad2_articles_dev.json`. Sentences are ranked by each method among all
+passages of their document; a question with no hit counts as missed.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from index import Library, passages
+from index.embedding import FloatArray, SentenceTransformerEmbedder
+from rag.evaluation import Article, Gold, gold_of, load_articles
+from rag.reader.features import FEATURES, Candidate, candidates_of, feature_matrix
+from rag.reader.linear import LinearReader
+from rag.retrieval import BM25_WEIGHT, Retrieved, retrieve
+
+DEV_SETS = ("authored/dev", "squad2_articles_dev.json")
+TARGETS = (1, 60, 120, 200)
+
+Method = Callable[[Retrieved, FloatArray], FloatArray]
+
+
+def feature(name: str) -> Method:
+    return lambda _, rows: rows[:, FEATURES.index(name)]
+
+
+def both(weight: float, passage_share: float) -> Method:
+    """Similarity and BM25 of the sentence, and a share of the passage's."""
+
+    def score(_: Retrieved, rows: FloatArray) -> FloatArray:
+        column = dict(zip(FEATURES, rows.T, strict=True))
+        sentence = column["sentence_similarity"] + weight * column["sentence_bm25"]
+        passage = column["passage_similarity"] + weight * column["passage_bm25"]
+        return np.asarray(sentence + passage_share * passage, dtype=np.float32)
+
+    return score
+
+
+def reciprocal_rank(_: Retrieved, rows: FloatArray) -> FloatArray:
+    """Reciprocal rank fusion (Cormack et al. 2009) of the dense and the lexical order of sentences."""
+    columns = (rows[:, FEATURES.index(name)] for name in ("sentence_similarity", "sentence_bm25"))
+    ranks = (np.argsort(np.argsort(-column, kind="stable"), kind="stable") for column in columns)
+    return np.asarray(sum(1.0 / (60 + 1 + rank) for rank in ranks), dtype=np.float32)
+
+
+METHODS: dict[str, Method] = {
+    "dense sentences": feature("sentence_similarity"),
+    "BM25 sentences": feature("sentence_bm25"),
+    "dense passages": feature("passage_similarity"),
+    "BM25 passages": feature("passage_bm25"),
+    "reciprocal rank fusion": reciprocal_rank,
+    "similarity + 0.02 BM25": both(0.02, 0.0),
+    "similarity + 0.05 BM25": both(BM25_WEIGHT, 0.0),
+    "similarity + 0.10 BM25": both(0.10, 0.0),
+    "similarity + 0.05 BM25, half the passage's": both(BM25_WEIGHT, 0.5),
+    "fitted reader (shipped)": lambda _, rows: LinearReader().ranking(rows),
+}
+
+
+def right(found: list[Candidate], gold: Gold) -> list[bool]:
+    return [any(each.span[0] < end and start < each.span[1] for start, end in gold.answers) for each in found]
+
+
+def paragraph_at(retrieved: Retrieved, gold: Gold, k: int) -> bool:
+    spans = [(hit.stored.passage.start, hit.stored.passage.end) for hit in retrieved.hits[:k]]
+    return any(one[0] < end and start < one[1] for one in spans for start, end in gold.paragraphs)
+
+
+def measure(articles: list[Article], embedder: SentenceTransformerEmbedder) -> dict[str, tuple[float, ...]]:
+    """Per method the shares of answerable questions with the right sentence first and among three."""
+    outcomes: dict[str, list[tuple[bool, ...]]] = {name: [] for name in [*METHODS, "retrieved passages"]}
+    with tempfile.TemporaryDirectory() as folder, Library.open(folder, embedder=embedder) as library:
+        for article in track(articles, description="asking"):
+            document = library.add(article.content, name=article.name)
+            for question in (each for each in article.questions if each.answers):
+                gold = gold_of(document, article, question)
+                retrieved = retrieve(library, question.text, [document.id])
+                found = candidates_of(retrieved)
+                rows, marks = feature_matrix(retrieved, found), np.array(right(found, gold))
+                for name, method in METHODS.items():
+                    order = np.argsort(-method(retrieved, rows), kind="stable")
+                    outcomes[name].append((bool(marks[order[:1]].any()), bool(marks[order[:3]].any())))
+                outcomes["retrieved passages"].append(
+                    tuple(paragraph_at(retrieved, gold, k) for k in (1, 3, 5))
+                )
+    return {name: tuple(np.mean(marks, axis=0).round(3)) for name, marks in outcomes.items()}
+
+
+@click.command()
+@click.argument("data", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def main(data: Path) -> None:
+    embedder = SentenceTransformerEmbedder()
+    for target in TARGETS:
+        passages.TARGET_TOKENS = target
+        table = Table("method", *DEV_SETS, title=f"passages of up to {target} tokens")
+        columns = [measure(load_articles(data / name), embedder) for name in DEV_SETS]
+        for name in columns[0]:
+            table.add_row(name, *(" ".join(f"{value:.3f}" for value in column[name]) for column in columns))
+        Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""No request leaves the machine: the whole path with every socket beyond loopback refused."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from index import Library
+from rag import Engine
+
+
+@pytest.fixture
+def only_loopback(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Refuses connections and name look-ups beyond loopback; what was tried is in the list."""
+    tried: list[object] = []
+    connect, lookup = socket.socket.connect, socket.getaddrinfo
+
+    def guarded_connect(self: socket.socket, address: Any) -> None:
+        if (
+            self.family in (socket.AF_INET, socket.AF_INET6)
+            and not ipaddress.ip_address(address[0]).is_loopback
+        ):
+            tried.append(address)
+            raise ConnectionRefusedError(f"{address} is not loopback")
+        connect(self, address)
+
+    def guarded_lookup(host: Any, *arguments: Any, **options: Any) -> Any:
+        if host not in (None, "", "localhost", "127.0.0.1", "::1", "0.0.0.0"):
+            tried.append(host)
+            raise socket.gaierror(f"{host} is not loopback")
+        return lookup(host, *arguments, **options)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded_connect)
+    monkeypatch.setattr(socket, "getaddrinfo", guarded_lookup)
+    return tried
+
+
+def test_the_guard_guards(only_loopback: list[object]) -> None:
+    with pytest.raises(OSError, match="not loopback"):
+        socket.create_connection(("192.0.2.1", 80), timeout=1)
+    assert len(only_loopback) == 1
+
+
+@pytest.mark.model
+def test_from_file_to_answer_without_a_network(tmp_path: Path, only_loopback: list[object]) -> None:
+    with Library.open(tmp_path / "library") as library:
+        library.add_bundled()
+        answer = Engine(library).ask("Why did Tesla remove radar and lidar?")
+    assert answer.status == "answered"
+    assert only_loopback == []
