@@ -2,6 +2,7 @@
 
 from index.document import Block, Document, Section, Sentence
 from index.errors import QuothError
-from index.library import DocumentRecord, Library
+from index.library import Library
+from index.store import DocumentRecord
 
 __all__ = ["Block", "Document", "DocumentRecord", "Library", "QuothError", "Section", "Sentence"]

@@ -178,9 +178,7 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _sections_and_blocks(
-    parsed: Parsed, fallback: str
-) -> tuple[tuple[Section, ...], tuple[Block, ...]]:
+def _sections_and_blocks(parsed: Parsed, fallback: str) -> tuple[tuple[Section, ...], tuple[Block, ...]]:
     title = _title(parsed, fallback)
     has_headings = any(part.kind == "heading" for part in parsed.parts)
     root = INTRODUCTION if has_headings else title

@@ -65,10 +65,10 @@ class Engine:
         """
         question = self._checked(question)
         chosen = self._chosen(documents)
-        if not chosen:
+        if not self._library.passage_count(chosen):
             return Answer(question, question, "empty", 0.0)
         with self._timed("retrieve"):
-            retrieved = retrieve(self._library, question, None if documents is None else chosen)
+            retrieved = retrieve(self._library, question, chosen)
         with self._timed("read"):
             reading = self._reader.read(retrieved)
         with self._timed("select"):
@@ -86,11 +86,13 @@ class Engine:
                 f"the question has {len(question):,} characters and the limit is "
                 f"{self._max_question_chars:,}; shorten it"
             )
+        if any("\ud800" <= char <= "\udfff" for char in question):
+            raise QuestionError("the question holds half of a character (a lone surrogate); type it again")
         return question
 
-    def _chosen(self, documents: Sequence[str] | None) -> list[str]:
+    def _chosen(self, documents: Sequence[str] | None) -> list[str] | None:
         if documents is None:
-            return [record.id for record in self._library.documents()]
+            return None
         for document_id in documents:
             self._library.require(document_id)
         return list(dict.fromkeys(documents))

@@ -292,6 +292,8 @@ def bootstrap(metric: Callable[[NDArray[np.int64]], float], n: int, seed: int = 
     """95 % percentile interval of a metric over resampled questions (Efron 1979)."""
     generator = np.random.default_rng(seed)
     values = [metric(generator.integers(0, n, n)) for _ in range(RESAMPLES)]
+    if np.isnan(values).all():
+        return float("nan"), float("nan")
     low, high = np.nanpercentile(values, [2.5, 97.5])
     return float(low), float(high)
 

@@ -9,7 +9,7 @@ from rag.discourse import leans
 from rag.reader import OperatingPoint, Reading, Span
 
 MAX_QUOTES = 3
-QUOTE_SHARE = 0.25
+QUOTE_SHARE = 0.1
 """A further quote needs at least this share of the best one's score."""
 
 REPEATED_SHARE = 0.7

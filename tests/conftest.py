@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -20,6 +21,12 @@ BUNDLED_BYTES = files("index.corpus").joinpath(BUNDLED).read_bytes()
 def document_of(text: str, name: str = "test.txt") -> Document:
     """The document that a file with this text becomes."""
     return assemble(parse(text.encode(), name), document_id="test", name=name)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """Processes that tests start inherit what SIGINT does; a background job has it ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

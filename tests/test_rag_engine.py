@@ -81,6 +81,12 @@ def test_endless_question_names_the_limit(library: Library) -> None:
         Engine(library).ask("x" * 100_000)
 
 
+def test_half_a_character(library: Library) -> None:
+    library.add_bundled()
+    with pytest.raises(QuestionError, match="half of a character"):
+        Engine(library).ask("Why \ud800?")
+
+
 def test_longest_question_is_answered(library: Library) -> None:
     library.add_bundled()
     assert Engine(library).ask(("why radar? " * 1_000)[:5_000]).status != "empty"

@@ -147,7 +147,7 @@ def test_authored_folder_end_to_end(tmp_path: Path) -> None:
         f"# Pets\n\n## Cats\n\n{PARAGRAPHS[0]}\n\n- **Rex:** barks\n  *loudly* at six.\n"
     )
     lines = [
-        {"q": "When do cats hunt?", "evidence": ["They hunt at dusk and at dawn."], "kind": "factoid"},
+        {"q": "Do whiskers measure gaps?", "evidence": ["Their whiskers measure gaps."], "kind": "factoid"},
         {"q": "When does Rex bark?", "evidence": ["**Rex:** barks *loudly* at six."], "kind": "factoid"},
         {"q": "Who built the pyramids?", "evidence": [], "kind": "off_topic"},
     ]

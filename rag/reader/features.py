@@ -6,6 +6,7 @@ small linear model over them can be read by a person.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -28,6 +29,8 @@ FEATURES = (
     "passage_coverage",
     "prefix_coverage",
     "rarest_missing",
+    "names_missing",
+    "numbers_missing",
     "question_match",
     "answers_matching_question",
     "similarity_times_coverage",
@@ -56,6 +59,7 @@ FEATURES = (
 
 _NEEDS: tuple[Expectation, ...] = ("time", "number", "name")
 _SHORT = 4  # words
+_NAME = re.compile(r"(?<=\S )[^\W\d_a-z][\w’'-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,16 @@ def _rarest_missing(idf: Mapping[str, float], found: Sequence[str]) -> float:
     return missing / max(idf.values(), default=1.0)
 
 
+def _names(question: str) -> list[str]:
+    """The terms of the capitalised words after the first."""
+    return [term for word in _NAME.findall(question) for term in terms(word)]
+
+
+def _share_missing(wanted: Sequence[str], found: Sequence[str]) -> float:
+    present = set(found)
+    return sum(term not in present for term in wanted) / max(1, len(wanted))
+
+
 def _mean_sentence_length(retrieved: Retrieved) -> float:
     lengths = [len(sentence) for hit in retrieved.hits for sentence in hit.stored.sentence_terms]
     return max(1.0, sum(lengths) / max(1, len(lengths)))
@@ -132,6 +146,10 @@ def _passage_features(query: Query, hit: Hit) -> dict[str, float]:
         "passage_coverage": coverage(query.idf, hit.stored.terms),
         "prefix_coverage": coverage(query.idf, hit.stored.prefix_terms),
         "rarest_missing": _rarest_missing(query.idf, hit.stored.terms),
+        "names_missing": _share_missing(_names(query.text), hit.stored.terms),
+        "numbers_missing": _share_missing(
+            [term for term in query.terms if term[0].isdigit()], hit.stored.terms
+        ),
         "question_match": question_match,
     }
 

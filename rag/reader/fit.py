@@ -34,6 +34,8 @@ RIDGE = 1e-3
 MAX_QUESTIONS = 4_500
 """Of a source with more, every second, third, … is taken: the models have few weights."""
 
+TOLERANCE = 0.01
+
 UNSURE_SHARE = 0.1
 """Of the answerable training questions, the share whose confidence lies below the "unsure" threshold."""
 
@@ -63,11 +65,15 @@ def examples_of(articles: Sequence[Article], weight: float) -> Iterator[Example]
 
 
 def own_questions(document: Document) -> Iterator[tuple[str, tuple[Span, ...]]]:
-    """The questions that the document asks and answers itself: they teach what a matching one is worth."""
+    """The questions that the document asks itself, with the first sentence of its answer to each.
+
+    They teach what a matching question in the source is worth.
+    """
     for number, block in enumerate(document.blocks):
-        answers = tuple((each.start, each.end) for each in document.blocks if each.context == number)
-        if block.kind == "question" and answers:
-            yield document.text[block.start : block.end], answers
+        answer = next((each for each in document.blocks if each.context == number), None)
+        if block.kind == "question" and answer is not None:
+            first = document.sentences[document.sentence_index(answer.start)]
+            yield document.text[block.start : block.end], ((first.start, first.end),)
 
 
 def _example(
@@ -148,17 +154,21 @@ def fit_confidence(judged: Judged) -> Coefficients:
 
 
 def fit_operating_point(judged: Judged, confidence: Coefficients) -> dict[str, float]:
-    """The threshold with the best mean of "answered rightly" and "rightly abstained"."""
+    """The threshold with the best mean of "answered rightly" and "rightly abstained".
+
+    The mean is flat around its best: the lowest threshold within TOLERANCE of it is taken, to answer most.
+    """
     scores = 1 / (1 + np.exp(-confidence(judged.rows)))
     answerable, weights = judged.answerable, judged.weights
 
     def balanced(threshold: float) -> float:
         rightly = np.average((scores >= threshold) & judged.right, weights=weights * answerable)
         abstained = np.average(scores < threshold, weights=weights * ~answerable)
-        return float(rightly + abstained)
+        return float(rightly + abstained) / 2
 
-    answer = max(np.round(np.arange(0.05, 0.95, 0.01), 2), key=balanced)
-    return {"answer": float(answer), "unsure": round(float(np.quantile(scores[answerable], UNSURE_SHARE)), 2)}
+    balance = {round(0.01 * step, 2): balanced(0.01 * step) for step in range(5, 95)}
+    answer = min(each for each in balance if balance[each] >= max(balance.values()) - TOLERANCE)
+    return {"answer": answer, "unsure": round(float(np.quantile(scores[answerable], UNSURE_SHARE)), 2)}
 
 
 def _content(coefficients: Coefficients, names: Sequence[str]) -> dict[str, Any]:

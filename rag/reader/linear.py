@@ -19,7 +19,7 @@ import numpy as np
 from index.embedding import FloatArray
 from index.errors import ModelError
 from rag.reader import OperatingPoint, Reading, Span
-from rag.reader.expectation import expectation
+from rag.reader.expectation import Expectation, expectation
 from rag.reader.features import FEATURES, Candidate, candidates_of, feature_matrix, news
 from rag.retrieval import Query, Retrieved
 
@@ -31,13 +31,21 @@ EVIDENCE = (
     "sentence_coverage",
     "passage_coverage",
     "rarest_missing",
+    "names_missing",
+    "numbers_missing",
     "question_match",
+    "nearest_sentence",
+    "nearest_passage",
     "expectation_met",
     "expectation_missed",
     "unknown_share",
     "log_question_terms",
+    "mean_idf",
 )
 """What the confidence looks at, in order."""
+
+FOCUSED: frozenset[Expectation] = frozenset({"time", "number", "name", "reason"})
+"""Kinds of answer that stand in a part of the sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +123,11 @@ def evidence_row(query: Query, passages: Sequence[int], rows: FloatArray, scores
         "margin": float(scores[best] - max(elsewhere, default=scores[best])),
         "expectation_met": max(value for name, value in top.items() if name.startswith("expects_")),
         "expectation_missed": max(value for name, value in top.items() if name.startswith("lacks_")),
+        "nearest_sentence": float(rows[:, FEATURES.index("sentence_similarity")].max()),
+        "nearest_passage": float(rows[:, FEATURES.index("passage_similarity")].max()),
         "unknown_share": query.unknown_share,
         "log_question_terms": float(np.log1p(len(query.terms))),
+        "mean_idf": sum(query.idf.values()) / max(1, len(query.idf)),
     }
     return np.asarray([values[name] for name in EVIDENCE], dtype=np.float32)
 
@@ -127,9 +138,15 @@ def _span(query: Query, candidate: Candidate, score: float) -> Span:
 
 
 def _focus(query: Query, candidate: Candidate) -> tuple[int, int] | None:
-    """The first thing of the kind that the question wants and does not itself say."""
+    """The first thing of the kind that the question wants and does not itself say.
+
+    How and what-is questions have none: what answers them is the sentence.
+    """
+    wanted = expectation(query.text)
+    if wanted not in FOCUSED:
+        return None
     start, _ = candidate.span
-    found = news(expectation(query.text), candidate.text, query)
+    found = news(wanted, candidate.text, query)
     return (start + found[0][0], start + found[0][1]) if found else None
 
 

@@ -1,0 +1,325 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+from conftest import document_of
+
+from index import Document
+from index.formats.markdown import clean_inline
+
+PROSE = "The river rises slowly in the spring, when the snow melts. It covers the lower meadows by April."
+
+
+def markdown(text: str) -> Document:
+    return document_of(text, "test.md")
+
+
+def outline(document: Document) -> list[str]:
+    return [" › ".join(section.path) for section in document.sections]
+
+
+def blocks(document: Document) -> list[tuple[str, str]]:
+    """Kind of each block and its text with its label."""
+    return [(block.kind, document.text[block.label_start : block.end]) for block in document.blocks]
+
+
+def context(document: Document, number: int) -> str | None:
+    of = document.blocks[number].context
+    return None if of is None else document.text[document.blocks[of].start : document.blocks[of].end]
+
+
+# Clean text
+
+
+@pytest.mark.parametrize(
+    ("source", "clean"),
+    [
+        ("*a* **b** ***c*** `d*e` ~~f~~", "a b c d*e f"),
+        (
+            "[a *link*](https://example.com 'title') and <https://example.com>",
+            "a link and https://example.com",
+        ),
+        ("![alt *text*](image.png)", "alt text"),
+        ("&amp; &copy; &#8364; \\* \\_", "& © € * _"),
+        ("<b>bold</b> H<sub>2</sub>O <!-- note -->.", "bold H2O ."),
+        ("a\nsoft  \nhard\\\nbreak<br>tag", "a soft\nhard\nbreak\ntag"),
+        ("an unclosed *star and [bracket", "an unclosed *star and [bracket"),
+        ("“Curly” – 😀 e\u0301", "“Curly” – 😀 e\u0301"),
+    ],
+)
+def test_inline_markup_is_gone_and_its_text_kept(source: str, clean: str) -> None:
+    assert clean_inline(source) == clean
+    assert markdown(f"{source}\n\n{PROSE}").text == f"{clean}\n\n{PROSE}"
+
+
+def test_blocks_and_their_labels() -> None:
+    source = """# River
+
+Text with
+soft breaks.
+
+- one
+- two
+
+  more of two
+  - nested
+    1. deep
+3. three
+4. four
+
+> quoted
+> words
+
+```python
+if x:
+
+    y = 1
+```
+
+    indented code
+
+***
+
+End."""
+    assert blocks(markdown(source)) == [
+        ("paragraph", "Text with soft breaks."),
+        ("list_item", "- one"),
+        ("list_item", "- two"),
+        ("list_item", "more of two"),
+        ("list_item", "- nested"),
+        ("list_item", "1. deep"),
+        ("list_item", "3. three"),
+        ("list_item", "4. four"),
+        ("quotation", "quoted words"),
+        ("code", "if x:\n\n    y = 1"),
+        ("code", "indented code"),
+        ("paragraph", "End."),
+    ]
+
+
+def test_a_table_row_leans_on_its_header() -> None:
+    document = markdown("# T\n\n| Trail | km |\n|---|---:|\n| **Mill** | 2.7 |\n| Ford | 4 |\n\nAfter it.")
+    assert blocks(document) == [
+        ("table_header", "Trail | km"),
+        ("table_row", "Mill | 2.7"),
+        ("table_row", "Ford | 4"),
+        ("paragraph", "After it."),
+    ]
+    assert context(document, 1) == context(document, 2) == "Trail | km"
+    assert "Mill | 2.7\nFord | 4" in document.text
+    assert not document.blocks[0].quotable
+
+
+def test_a_table_without_a_header_has_rows_alone() -> None:
+    document = markdown("| | |\n|---|---|\n| a | b |\n\n| c |\n|---|\n| d |")
+    assert [block.kind for block in document.blocks] == ["table_row", "table_header", "table_row"]
+    assert context(document, 0) is None
+
+
+def test_html_blocks_keep_their_text() -> None:
+    document = markdown(
+        "<h1 align='center'>River &amp; Mill</h1>\n\n<div>One <b>line</b>.<p>Another.</p>\n"
+        "<!-- hidden --><script>alert('x')</script><style>p {}</style></div>\n\n"
+        "<details><summary>More</summary>\n\n"
+        "**Bold** text.\n\n</details>"
+    )
+    assert document.title == "River & Mill"
+    assert blocks(document) == [
+        ("paragraph", "One line."),
+        ("paragraph", "Another."),
+        ("paragraph", "More"),
+        ("paragraph", "Bold text."),
+    ]
+
+
+def test_footnotes_stand_at_the_end() -> None:
+    document = markdown("It floods.[^1] Often.\n\n[^1]: Says *Lind*.\n\nThe end.")
+    assert blocks(document) == [
+        ("paragraph", "It floods. Often."),
+        ("paragraph", "The end."),
+        ("paragraph", "[1] Says Lind."),
+    ]
+
+
+# Title and headings
+
+
+@pytest.mark.parametrize(
+    ("source", "title", "paths"),
+    [
+        (
+            "# River\n\n{p}\n\n## Rise\n\n{p}\n\n#### End\n\n{p}",
+            "River",
+            ["Introduction", "Rise", "Rise › End"],
+        ),
+        ("River\n=====\n\nRise\n----\n\n{p}", "River", ["Rise"]),
+        ("# River\n\n# Rise\n\n{p}\n\n# End\n\n{p}", "River", ["Rise", "End"]),
+        ("# Rise\n\n{p}\n\n# End\n\n{p}", "test.md", ["Rise", "End"]),
+        ("# Introduction\n\n{p}\n\n## Rise\n\n{p}", "test.md", ["Introduction", "Introduction › Rise"]),
+        ("{p}\n\n# River\n\n{p}", "River", ["River"]),
+        ("{p}\n\n## Rise\n\n{p}", "test.md", ["Introduction", "Rise"]),
+        ("## River\n\n{p}\n\n### Rise\n\n{p}", "River", ["Introduction", "Rise"]),
+        ("# 🌊 *The* `River`\n\n{p}\n\n## 💡 Rise\n\n{p}", "The River", ["Introduction", "Rise"]),
+        ("{p}", "test.md", ["test.md"]),
+        ("---\ntitle: Sea\n---\n# River\n\n{p}\n\n## Rise\n\n{p}", "Sea", ["Introduction", "Rise"]),
+    ],
+)
+def test_title_and_outline(source: str, title: str, paths: list[str]) -> None:
+    document = markdown(source.replace("{p}", PROSE))
+    assert (document.title, outline(document)) == (title, paths)
+
+
+def test_a_line_in_bold_that_heads_a_paragraph_is_a_heading() -> None:
+    document = markdown(
+        f"# R\n\n## Rise\n\n{PROSE}\n\n**In the spring**\n\n{PROSE}\n\n**Never** in May.\n\n{PROSE}"
+    )
+    assert outline(document) == ["Rise", "Rise › In the spring"]
+
+
+@pytest.mark.parametrize("line", ["**Brass, steel, paper**", "**It was late.**", "**Port · Tram · Ship**"])
+def test_other_bold_lines_are_not(line: str) -> None:
+    assert outline(markdown(f"# R\n\n## Rise\n\n{PROSE}\n\n{line}\n\n{PROSE}")) == ["Rise"]
+    assert outline(markdown(f"# R\n\n## Rise\n\n**Brass and steel**\n\n{PROSE}")) == ["Rise"]
+
+
+# Front matter and metadata
+
+
+def test_front_matter_gives_title_and_metadata() -> None:
+    fields = (
+        'layout: x\ntitle: "The *River*: a\n  life"\nauthor: Ada Lind\ndate: 2024-02-30\ntags: [mill, flood]'
+    )
+    document = markdown(f"---\n{fields}\n---\n{PROSE}")
+    assert document.title == "The *River*: a life"
+    assert blocks(document) == [
+        ("metadata", "Author: Ada Lind"),
+        ("metadata", "Date: 2024-02-30"),
+        ("metadata", "Tags: mill, flood"),
+        ("paragraph", PROSE),
+    ]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "---\na: [\n---\n",
+        "---\njust words\n---\n",
+        "---\n- a\n- b\n---\n",
+        "---\n" + "[" * 1_000 + "\n---\n",
+        "---\na: &x [*x]\n---\n",
+        "---\ntitle: 1\nno end\n",
+        "---\n!!python/object:os.system x\n---\n",
+        "---\n---\n",
+    ],
+)
+def test_malformed_front_matter_does_no_harm(header: str) -> None:
+    document = markdown(f"{header}\n{PROSE}")
+    assert document.text.endswith(PROSE)
+    if "just words" in header:
+        assert "just words" in document.text
+
+
+def test_byline_and_date_below_the_title_are_metadata() -> None:
+    document = markdown(
+        f"# R\n\n*By Ada Lind · 7 min read*\n\n**Issued:** May\n**Status:** final\n\n{PROSE}\n\n*No end*"
+    )
+    assert blocks(document) == [
+        ("metadata", "By Ada Lind · 7 min read"),
+        ("metadata", "Issued: May"),
+        ("metadata", "Status: final"),
+        ("paragraph", PROSE),
+        ("paragraph", "No end"),
+    ]
+
+
+def test_invitations_are_boilerplate_in_every_kind_of_block() -> None:
+    call = "*Enjoyed this? [Subscribe](https://example.com) below.*"
+    document = markdown(f"# R\n\n{PROSE}\n\n{call}\n\n> {call}\n\n- {call}")
+    assert [block.kind for block in document.blocks] == ["paragraph", *["boilerplate"] * 3]
+
+
+# Questions and answers
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        "**Does it flood?**\nEvery year.",
+        "**Does it flood?**\n\nEvery year.",
+        "**Does it flood?** Every year.",
+        "**Q: Does it flood?**\nA: Every year.",
+        "**Q:** Does it flood?\n\n**A:** Every year.",
+        "Q1: Does it flood?\nA1: Every year.",
+        "> Q: Does it flood?\n>\n> A: Every year.",
+    ],
+)
+def test_questions_and_their_answers(pair: str) -> None:
+    document = markdown(f"# FAQ\n\n{PROSE}\n\n{pair}\n\n{PROSE}\n\n## Else\n\n{PROSE}")
+    found = [(block.kind, document.text[block.start : block.end]) for block in document.blocks]
+    assert found[1:3] == [("question", "Does it flood?"), ("answer", "Every year.")]
+    assert found[3:] == [("answer", PROSE), ("paragraph", PROSE)]
+    assert [context(document, number) for number in (2, 3, 4)] == ["Does it flood?", "Does it flood?", None]
+
+
+def test_questions_in_a_list() -> None:
+    document = markdown("# R\n\n1. **Does it flood?** Yes.\n2. **Who pays?** The mill.\n3. Nothing else.")
+    assert blocks(document) == [
+        ("question", "1. Does it flood?"),
+        ("list_item", "Yes."),
+        ("question", "2. Who pays?"),
+        ("list_item", "The mill."),
+        ("list_item", "3. Nothing else."),
+    ]
+    assert [context(document, number) for number in (1, 3, 4)] == ["Does it flood?", "Who pays?", None]
+
+
+def test_a_heading_that_asks_stays_a_heading() -> None:
+    assert outline(markdown(f"# FAQ\n\n## Does it flood?\n\n{PROSE}")) == ["Does it flood?"]
+
+
+def test_turns_of_a_transcript() -> None:
+    lines = ["**JO:** Does it flood?", "**ANN:** It does."] * 3
+    document = markdown("# Talk\n\n" + "\n\n".join(lines))
+    assert [block.kind for block in document.blocks] == ["question", "answer"] * 3
+    assert document.text[document.blocks[0].label_start : document.blocks[0].start] == "JO: "
+
+
+# Hostile files
+
+
+@pytest.mark.parametrize("marker", ["> ", "- ", "> 1. "])
+def test_deep_nesting_is_read_without_loss(marker: str) -> None:
+    document = markdown(f"{PROSE}\n\n{marker * 100_000}deep words here\n\n{PROSE}")
+    assert "deep words here" in document.text
+
+
+def test_deep_nesting_by_indentation() -> None:
+    levels = "".join(f"{'  ' * level}- level {level}\n" for level in range(300))
+    document = markdown(levels)
+    assert all(f"level {level}" in document.text for level in range(300))
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "[",
+        "![",
+        "[a](",
+        "*a ",
+        "`a ``b ",
+        "<a ",
+        "<div><!-- ",
+        "&amp;",
+        "\\",
+        "# H\n",
+        "> q\n",
+        "|a|b|\n",
+        "^[",
+        "[^a]",
+    ],
+)
+def test_time_is_bounded(unit: str) -> None:
+    started = time.process_time()
+    markdown(f"{PROSE}\n\n{unit * (20_000 // len(unit))}")
+    assert time.process_time() - started < 4

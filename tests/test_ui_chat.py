@@ -1,0 +1,156 @@
+"""What the page's handlers make of what a browser sends: it is checked like any input."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+from pydantic import TypeAdapter
+
+from index import Library
+from index.embedding import FakeEmbedder
+from rag import Answer, Engine, Quote
+from ui.chat import ALL_DOCUMENTS, MAX_KEPT_ANSWERS, Handlers
+from ui.startup import Startup
+
+Stored = list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
+    with Library.open(tmp_path_factory.mktemp("chat"), embedder=FakeEmbedder()) as opened:
+        opened.add_bundled()
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def handlers(library: Library) -> Handlers:
+    engine = Engine(library)
+    startup = Startup(library, engine)
+    startup.start()
+    assert asyncio.run(startup.finished(30))
+    return Handlers(library, engine, startup)
+
+
+@pytest.fixture
+def stored(library: Library) -> Stored:
+    """A conversation of one answer as the browser keeps it."""
+    (record,) = library.documents()
+    document = library.document(record.id)
+    sentence = document.sentences[5]
+    text = document.text[sentence.start : sentence.end]
+    quote = Quote(
+        document.id, sentence.start, sentence.end, text, ("Highlights",), (sentence.start, sentence.end), 0.8
+    )
+    answers = [Answer("Why?", "Why?", "answered", 0.8, (quote,))]
+    kept: Stored = TypeAdapter(list[Answer]).dump_python(answers, mode="json")
+    return kept
+
+
+def event(**data: object) -> gr.EventData:
+    return gr.EventData(None, data)
+
+
+def updates(stream: AsyncIterator[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    async def collect() -> list[tuple[Any, ...]]:
+        return [update async for update in stream]
+
+    return asyncio.run(collect())
+
+
+def test_what_the_browser_kept_is_shown_again(handlers: Handlers, stored: Stored) -> None:
+    text, _ = handlers.export(stored)
+    assert "## Why?" in text
+
+
+def changed(change: Callable[[dict[str, Any]], object]) -> Callable[[Stored], object]:
+    def apply(stored: Stored) -> Stored:
+        change(stored[0])
+        return stored
+
+    return apply
+
+
+@pytest.mark.parametrize(
+    "tamper",
+    [
+        lambda stored: None,
+        lambda stored: "garbage",
+        lambda stored: {"0": stored},
+        lambda stored: [*stored, 7],
+        changed(lambda answer: answer.pop("status")),
+        changed(lambda answer: answer.update(status="certain")),
+        changed(lambda answer: answer.update(confidence=float("nan"))),
+        changed(lambda answer: answer.update(confidence=7)),
+        changed(lambda answer: answer["quotes"][0].update(text="Invented.")),
+        changed(lambda answer: answer["quotes"][0].update(start=-3, end=10**9)),
+        changed(lambda answer: answer["quotes"][0].update(focus=[0, 1])),
+        changed(lambda answer: answer["quotes"][0].update(context=[-4, 10**9])),
+        changed(lambda answer: answer["quotes"][0].update(document_id="unknown")),
+    ],
+)
+def test_what_is_not_true_is_not_shown(
+    handlers: Handlers, stored: Stored, tamper: Callable[[Stored], object]
+) -> None:
+    text, notice = handlers.export(tamper(deepcopy(stored)))
+    assert text == ""
+    assert notice["tone"] == "bad"
+
+
+def test_a_conversation_is_kept_up_to_a_limit(handlers: Handlers, stored: Stored) -> None:
+    text, _ = handlers.export(stored * (MAX_KEPT_ANSWERS + 7))
+    assert text.count("## Why?") == MAX_KEPT_ANSWERS
+
+
+def test_a_question_is_shown_first_and_answered_then(handlers: Handlers) -> None:
+    first, last = updates(handlers.ask("What is “Software 2.0”?", ALL_DOCUMENTS, [], event()))
+    assert first[0] == {"turns": [], "pending": "What is “Software 2.0”?"}
+    assert first[1] == ""  # the field is empty again
+    assert last[0]["pending"] is None
+    assert [turn["question"] for turn in last[0]["turns"]] == ["What is “Software 2.0”?"]
+
+
+def test_a_suggested_question_leaves_what_is_being_typed(handlers: Handlers) -> None:
+    first, _ = updates(handlers.ask("half a quest", None, [], event(question="What is “Software 2.0”?")))
+    assert first[0]["pending"] == "What is “Software 2.0”?"
+    assert first[1] == gr.skip()
+
+
+@pytest.mark.parametrize("typed", ["", " \n\t", None, 7, ["Why?"]])
+def test_nothing_asked_changes_nothing(handlers: Handlers, typed: Any) -> None:
+    (only,) = updates(handlers.ask(typed, None, [], event()))
+    assert set(map(str, only)) == {str(gr.skip())}
+
+
+@pytest.mark.parametrize("document_id", ["unknown", 7, {"path": "/etc/passwd"}])
+def test_a_document_that_is_not_there_is_said(handlers: Handlers, document_id: Any) -> None:
+    _, last = updates(handlers.ask("Why?", document_id, [], event()))
+    assert last[3]["tone"] == "bad"
+    assert last[1] == "Why?"  # given back
+    assert handlers.open_document(document_id)[1]["tone"] == "bad"
+    assert handlers.open_cited("chosen", event(document="gone"))[:2] == (gr.skip(), gr.skip())
+
+
+def test_all_documents_leave_the_open_one(handlers: Handlers, library: Library) -> None:
+    (record,) = library.documents()
+    assert handlers.open_document(ALL_DOCUMENTS) == (gr.skip(), gr.skip())
+    assert handlers.open_cited(ALL_DOCUMENTS, event(document=record.id))[0] == gr.skip()
+    assert handlers.open_cited("other", event(document=record.id))[0] == record.id
+
+
+def test_an_upload_reports_opens_and_leaves_no_copy(tmp_path: Path) -> None:
+    upload = tmp_path / "upload" / "bees.md"
+    upload.parent.mkdir()
+    upload.write_text("# Bees\n\nBees sleep at night.\n", "utf-8")
+    with Library.open(tmp_path / "library", embedder=FakeEmbedder()) as library:
+        engine = Engine(library)
+        *busy, last = updates(Handlers(library, engine, Startup(library, engine)).add(str(upload)))
+        assert {update[2]["tone"] for update in busy} == {"busy"}
+        assert last[2] == {"tone": "good", "text": "Added “Bees”."}
+        assert last[1]["title"] == "Bees"
+    assert not upload.parent.exists()

@@ -1,0 +1,443 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from pydantic import TypeAdapter
+
+from index import Library
+from index.embedding import FakeEmbedder
+from rag import Answer
+from ui.cli import cli
+from ui.settings import Settings, env_name
+
+QUOTH = str(Path(sys.executable).with_name("quoth"))
+NOTE = "Radar was removed in 2021. It disagreed with the cameras.\n"
+LIMIT_SECONDS = 120
+
+Quoth = Callable[..., Result]
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A library of one's own, and no other setting."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(env_name(name), raising=False)
+    for name in ("FORCE_COLOR", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("QUOTH_LIBRARY", str(tmp_path / "library"))
+
+
+@pytest.fixture
+def quoth(monkeypatch: pytest.MonkeyPatch) -> Quoth:
+    """Runs a command in this process, with vectors that need no model."""
+    monkeypatch.setattr("ui.settings.SentenceTransformerEmbedder", lambda model: FakeEmbedder())
+    return lambda *args: CliRunner().invoke(cli, args, prog_name="quoth")
+
+
+@pytest.fixture
+def note(tmp_path: Path) -> Path:
+    file = tmp_path / "note.txt"
+    file.write_text(NOTE, encoding="utf-8")
+    return file
+
+
+def listed(quoth: Quoth) -> list[dict[str, str]]:
+    result = quoth("list", "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def one_line(text: str) -> str:
+    """The text, which has to be one line that begins with the program's name."""
+    (line,) = text.splitlines()
+    assert line.startswith("quoth: ")
+    return line
+
+
+# The library
+
+
+def test_a_new_library_holds_the_bundled_summary(quoth: Quoth) -> None:
+    (record,) = listed(quoth)
+    assert record["title"].startswith("Hacking the Universe")
+
+
+def test_a_removed_summary_stays_removed(quoth: Quoth) -> None:
+    (record,) = listed(quoth)
+    assert quoth("remove", record["id"]).exit_code == 0
+    assert listed(quoth) == []
+
+
+def test_add_list_show_remove(quoth: Quoth, note: Path) -> None:
+    added = quoth("add", str(note))
+    assert (added.exit_code, added.stderr) == (0, "")
+    prefix = added.stdout[:8]
+    assert [line.split("\t")[0] for line in quoth("list").stdout.splitlines()][1:] == [prefix]
+    assert "2 sentences" in quoth("show", prefix).stdout
+    removed = quoth("remove", prefix)
+    assert removed.stdout.startswith(f"removed {prefix}")
+    assert prefix not in quoth("list").stdout
+
+
+def test_the_same_content_twice_is_one_document(quoth: Quoth, note: Path) -> None:
+    first, second = (json.loads(quoth("add", "--json", str(note)).stdout)[0] for _ in range(2))
+    assert (first["new"], second["new"]) == (True, False)
+    assert first["id"] == second["id"]
+    assert "was there already" in quoth("add", str(note)).stdout
+    assert len(listed(quoth)) == 2
+
+
+def test_files_that_fail_do_not_keep_the_others_out(quoth: Quoth, note: Path, tmp_path: Path) -> None:
+    (tmp_path / "blank.txt").write_text(" \n")
+    missing = tmp_path / "missing.txt"
+    result = quoth("add", str(missing), str(tmp_path / "blank.txt"), str(tmp_path), str(note))
+    assert result.exit_code == 1
+    failures = result.stderr.splitlines()
+    assert len(failures) == 3
+    assert str(missing) in failures[0]
+    assert "blank.txt" in failures[1]
+    assert all(one_line(failure) for failure in failures)
+    assert [record["name"] for record in listed(quoth)][1:] == ["note.txt"]
+
+
+def test_add_as_json_has_an_entry_for_every_file(quoth: Quoth, note: Path, tmp_path: Path) -> None:
+    result = quoth("add", "--json", str(note), str(tmp_path / "missing.txt"))
+    good, bad = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert good["file"] == str(note)
+    assert set(bad) == {"file", "error"}
+
+
+def test_a_file_larger_than_the_setting_allows(
+    quoth: Quoth, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUOTH_MAX_DOCUMENT_MB", "1")
+    (tmp_path / "large.txt").write_text("Many words stand here. " * 50_000)
+    result = quoth("add", str(tmp_path / "large.txt"))
+    assert result.exit_code == 1
+    assert "QUOTH_MAX_DOCUMENT_MB" in one_line(result.stderr)
+
+
+def test_show_as_json_counts_every_sentence(quoth: Quoth) -> None:
+    (record,) = listed(quoth)
+    shown = json.loads(quoth("show", "--json", record["id"]).stdout)
+    assert {key: shown[key] for key in record} == record
+    assert sum(section["n_sentences"] for section in shown["sections"]) == record["n_sentences"]
+    assert ["Software 2.0 and the Tesla Data Engine", "Digging Deeper"] in [
+        section["path"] for section in shown["sections"]
+    ]
+
+
+@pytest.mark.parametrize("command", ["show", "remove"])
+@pytest.mark.parametrize("prefix", ["zz", "", "*"])
+def test_an_id_that_names_nothing(quoth: Quoth, command: str, prefix: str) -> None:
+    result = quoth(command, prefix)
+    assert result.exit_code == 1
+    assert "quoth list" in one_line(result.stderr)
+
+
+def test_an_id_that_names_several_documents(quoth: Quoth, tmp_path: Path) -> None:
+    files = [tmp_path / f"{number}.txt" for number in range(17)]
+    for file in files:
+        file.write_text(f"Number {file.stem} is written here.")
+    quoth("add", *map(str, files))
+    firsts = [record["id"][0] for record in listed(quoth)]
+    shared = next(first for first in firsts if firsts.count(first) > 1)  # 18 ids, 16 digits
+    result = quoth("remove", shared)
+    assert result.exit_code == 1
+    assert f"{firsts.count(shared)} documents" in one_line(result.stderr)
+    assert len(listed(quoth)) == 18
+
+
+def test_remove_removes_nothing_when_one_id_is_wrong(quoth: Quoth) -> None:
+    before = listed(quoth)
+    assert quoth("remove", before[0]["id"], "zz").exit_code == 1
+    assert listed(quoth) == before
+
+
+def test_the_library_option_goes_before_the_variable(quoth: Quoth, tmp_path: Path, note: Path) -> None:
+    quoth("add", "--library", str(tmp_path / "other"), str(note))
+    assert "note.txt" not in quoth("list").stdout
+    assert "note.txt" in quoth("list", "--library", str(tmp_path / "other")).stdout
+
+
+def test_another_model_needs_reindex(quoth: Quoth, note: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    quoth("add", str(note))
+    other = FakeEmbedder(dimension=64)
+    other.fingerprint = "another"
+    monkeypatch.setattr("ui.settings.SentenceTransformerEmbedder", lambda model: other)
+    refused = quoth("ask", "What was removed?")
+    assert refused.exit_code == 1
+    assert "quoth reindex" in one_line(refused.stderr)
+    assert quoth("reindex").stdout == "2 documents embedded again\n"
+    assert quoth("ask", "What was removed?").exit_code in (0, 3)
+
+
+def test_a_library_that_is_a_file(quoth: Quoth, note: Path) -> None:
+    result = quoth("list", "--library", str(note))
+    assert result.exit_code == 1
+    assert str(note) in one_line(result.stderr)
+
+
+# Asking
+
+
+def test_an_answer_as_json_is_the_answer_of_the_interface(quoth: Quoth) -> None:
+    result = quoth("ask", "--json", "Why did Tesla remove radar and lidar?")
+    answer = TypeAdapter(Answer).validate_json(result.stdout)
+    assert result.exit_code == (0 if answer.status == "answered" else 3)
+    (record,) = listed(quoth)
+    with Library.open(os.environ["QUOTH_LIBRARY"], embedder=FakeEmbedder()) as library:
+        document = library.document(record["id"])
+    assert answer.quotes + answer.leads
+    assert all(quote.is_exact(document) for quote in answer.quotes + answer.leads)
+
+
+def test_only_the_chosen_document_is_asked(quoth: Quoth, note: Path) -> None:
+    (added,) = json.loads(quoth("add", "--json", str(note)).stdout)
+    result = quoth("ask", "--json", "--document", added["id"][:6], "Why did Tesla remove radar and lidar?")
+    answer = json.loads(result.stdout)
+    assert {quote["document_id"] for quote in answer["quotes"] + answer["leads"]} == {added["id"]}
+
+
+def test_an_empty_library_abstains(quoth: Quoth) -> None:
+    quoth("remove", listed(quoth)[0]["id"])
+    result = quoth("ask", "Is anybody there?")
+    assert result.exit_code == 3
+    assert "quoth add" in result.stdout
+
+
+@pytest.mark.parametrize("question", ["", "  \n\t", "why " * 1_251])
+def test_a_question_that_cannot_be_asked_is_wrong_usage(quoth: Quoth, question: str) -> None:
+    result = quoth("ask", question)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "question" in one_line(result.stderr)
+
+
+def test_the_longest_question_is_a_setting(quoth: Quoth, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUOTH_MAX_QUESTION_CHARS", "10")
+    assert quoth("ask", "Is it longer?").exit_code == 2
+
+
+# Measuring
+
+
+@pytest.fixture
+def squad(tmp_path: Path) -> Path:
+    context = "Radar was removed in 2021. The cameras were kept. Lidar was never used on the cars."
+    answer = {"text": "in 2021", "answer_start": context.index("in 2021")}
+    questions = [
+        {"id": "1", "question": "When was radar removed?", "is_impossible": False, "answers": [answer]},
+        {"id": "2", "question": "Who paid for lunch?", "is_impossible": True, "answers": []},
+    ]
+    data = [{"title": "Sensors", "paragraphs": [{"context": context, "qas": questions}]}]
+    file = tmp_path / "squad.json"
+    file.write_text(json.dumps({"version": "v2.0", "data": data}))
+    return file
+
+
+def test_eval_prints_every_measure_with_its_interval(quoth: Quoth, squad: Path) -> None:
+    report = json.loads(quoth("eval", "--json", str(squad)).stdout)
+    assert (report["questions"], report["unanswerable"]) == (2, 1)
+    assert report["measures"]["exact quotes"]["value"] == 1.0
+    lines = quoth("eval", str(squad)).stdout.splitlines()
+    assert "2 questions" in lines[0]
+    rows = {line.split("\t")[0] for line in lines}
+    assert set(report["measures"]) <= rows
+
+
+def test_eval_of_something_else(quoth: Quoth, note: Path) -> None:
+    result = quoth("eval", str(note))
+    assert result.exit_code == 1
+    assert str(note) in one_line(result.stderr)
+
+
+# Errors
+
+
+@pytest.mark.parametrize("args", [["list"], ["ask", "Why?"], []])
+def test_a_bad_setting_is_one_line_and_wrong_usage(
+    quoth: Quoth, args: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUOTH_PORT", "abc")
+    result = quoth(*args)
+    assert result.exit_code == 2
+    assert "QUOTH_PORT is 'abc'" in one_line(result.stderr)
+
+
+def test_a_bad_option_is_one_line_and_wrong_usage(quoth: Quoth) -> None:
+    result = quoth("serve", "--port", "70000")
+    assert result.exit_code == 2
+    assert "--port is '70000'" in one_line(result.stderr)
+
+
+@pytest.fixture
+def defect(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(settings: Settings) -> Library:
+        raise ZeroDivisionError("a defect\nof two lines")
+
+    monkeypatch.setattr("ui.cli.open_library", fail)
+
+
+@pytest.mark.usefixtures("defect")
+def test_an_unexpected_error_is_one_line_that_says_how_to_see_more(quoth: Quoth) -> None:
+    result = quoth("list")
+    assert result.exit_code == 1
+    line = one_line(result.stderr)
+    assert "ZeroDivisionError: a defect of two lines" in line
+    assert "--debug" in line
+
+
+@pytest.mark.usefixtures("defect")
+def test_debug_shows_an_unexpected_error_whole(quoth: Quoth, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(quoth("--debug", "list").exception, ZeroDivisionError)
+    monkeypatch.setenv("QUOTH_DEBUG", "1")
+    assert isinstance(quoth("list").exception, ZeroDivisionError)
+
+
+@pytest.mark.parametrize("name", [*cli.commands, None])
+def test_every_help_has_examples(quoth: Quoth, name: str | None) -> None:
+    result = quoth(*([name] if name else []), "--help")
+    assert result.exit_code == 0
+    assert f"quoth {name or ''}".strip() in result.stdout.partition("Examples:")[2]
+
+
+def test_the_help_names_every_setting(quoth: Quoth) -> None:
+    shown = quoth("--help").stdout
+    assert [name for name in Settings.model_fields if env_name(name) not in shown] == []
+
+
+# The console script, in a process of its own
+
+
+def run(*args: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [QUOTH, *args],
+        env=os.environ | environment,
+        capture_output=True,
+        encoding=environment.get("PYTHONIOENCODING", "utf-8"),
+        timeout=LIMIT_SECONDS,
+        check=False,
+    )
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> Path:
+    """A library that holds the summary, made without a model."""
+    with Library.open(tmp_path / "library", embedder=FakeEmbedder()) as library:
+        library.add_bundled()
+    return tmp_path / "library"
+
+
+def test_version() -> None:
+    assert run("--version").stdout == "quoth 0.1.0\n"
+
+
+@pytest.mark.parametrize("args", [["--help"], ["list"], ["show", "f"], ["remove", "f"]])
+def test_light_commands_load_no_model_and_no_page(args: list[str], filled: Path) -> None:
+    heavy = {"torch", "transformers", "sentence_transformers", "gradio", "fastapi"}
+    script = (
+        "import sys; from ui.cli import cli; cli(sys.argv[1:], standalone_mode=False); "
+        f"sys.exit(str({heavy} & set(sys.modules)))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script, *args], capture_output=True, text=True, check=False
+    )
+    assert result.stderr == "set()\n"
+
+
+def test_a_terminal_without_the_characters(filled: Path) -> None:
+    result = run("show", "f", PYTHONIOENCODING="ascii")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "Hacking the Universe" in result.stdout
+
+
+def test_a_reader_that_goes_away_is_no_error(filled: Path) -> None:
+    with started("show", "f") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
+def test_a_busy_port_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = run("serve", "--port", str(port))
+    assert result.returncode == 1
+    assert str(port) in one_line(result.stderr)
+
+
+@pytest.mark.model
+@pytest.mark.parametrize(
+    ("question", "code"),
+    [("Why did Tesla remove radar and lidar?", 0), ("What is the capital of France?", 3)],
+)
+def test_the_summary_answers_what_it_can(question: str, code: int) -> None:
+    result = run("ask", question)
+    assert (result.returncode, result.stderr) == (code, "")
+    assert ("[1] " in result.stdout) == (code == 0)
+    assert ("not an answer" in result.stdout or "not confirmed" in result.stdout) == (code == 3)
+    if code == 0:
+        assert "Digging Deeper" in result.stdout or "Q&A" in result.stdout
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A child inherits that SIGINT is ignored, as a shell's background jobs do."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def started(*args: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A running command, ended with the block whatever happens in it."""
+    with subprocess.Popen([QUOTH, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.model
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize("seconds", [0.0, 1.0, 3.0])
+def test_ctrl_c_while_the_model_loads(seconds: float, tmp_path: Path) -> None:
+    with started("ask", "Why?") as process:
+        wait_until(lambda: any((tmp_path / "library").glob("*.db")))
+        time.sleep(seconds)
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=LIMIT_SECONDS)
+    assert (process.returncode, stdout, stderr) == (130, b"", b"")
+
+
+@pytest.mark.model
+@pytest.mark.usefixtures("interruptible", "filled")
+def test_serve_prints_its_address_and_ctrl_c_stops_it() -> None:
+    with started("serve", "--port", "0") as page:
+        assert page.stdout is not None
+        line = page.stdout.readline().decode()
+        page.send_signal(signal.SIGINT)
+        _, stderr = page.communicate(timeout=LIMIT_SECONDS)
+    assert line.startswith("Quoth answers at http://127.0.0.1:")
+    assert stderr == b""
+    assert page.returncode == 0
+
+
+def wait_until(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -1,0 +1,83 @@
+"""What the tests of the page and the server share: an application whose loading a test can steer."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from playwright.sync_api import ViewportSize
+
+from index import Library
+from rag import Engine
+from rag.reader import OperatingPoint, Reader, Reading
+from rag.reader.linear import LinearReader
+from rag.retrieval import Retrieved
+from ui.server import create_app
+from ui.settings import Settings
+
+CHROMIUM = Path("/usr/bin/chromium")
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+DESKTOP: ViewportSize = {"width": 1440, "height": 900}
+PHONE: ViewportSize = {"width": 390, "height": 844}
+
+
+@dataclass
+class SteeredReader:
+    """The shipped reader; it loads when `loaded` is set, fails and decides as it is told to."""
+
+    loaded: threading.Event = field(default_factory=threading.Event)
+    load_error: Exception | None = None
+    read_error: Exception | None = None
+    decides: OperatingPoint | None = None
+    inner: LinearReader = field(default_factory=LinearReader)
+
+    @property
+    def operating_point(self) -> OperatingPoint:
+        return self.decides or self.inner.operating_point
+
+    def load(self) -> None:
+        assert self.loaded.wait(30)
+        if self.load_error:
+            raise self.load_error
+        self.inner.load()
+
+    def read(self, retrieved: Retrieved) -> Reading:
+        if self.read_error:
+            raise self.read_error
+        return self.inner.read(retrieved)
+
+
+def steered_reader(**steering: Any) -> SteeredReader:
+    """A reader that loads at once."""
+    reader = SteeredReader(**steering)
+    reader.loaded.set()
+    return reader
+
+
+@contextmanager
+def served(library: Library, reader: Reader | None = None) -> Iterator[str]:
+    """The application of this library on a free loopback port; gives its address."""
+    engine = Engine(library, reader=reader)
+    with ThreadPoolExecutor(1) as thread, socket.create_server(("127.0.0.1", 0)) as listener:
+        app = thread.submit(create_app, library, engine, Settings()).result()  # Playwright's loop runs here
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
+        running = thread.submit(server.run, [listener])
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            running.result(20)

@@ -1,0 +1,401 @@
+"""The command line: `quoth` starts the page, `quoth ask` prints quotes, the other commands keep the library.
+
+What is slow to import (the page, the models) is imported by the command that needs it.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Any
+
+import click
+
+from index import Document, DocumentRecord, Library
+from index.errors import DocumentError, DocumentNotFoundError, QuestionError, QuothError
+from rag import Engine
+from ui import terminal
+from ui.settings import (
+    Settings,
+    SettingsError,
+    default_text,
+    embedder,
+    env_name,
+    load_settings,
+    open_library,
+    option_name,
+)
+
+EXIT_ERROR = 1  # click's own code for a ClickException
+EXIT_USAGE = 2  # click's own code for a command line that it cannot read
+EXIT_ABSTAINED = 3
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+_SHORT_ID = 8  # characters of an id in a list; any unique prefix names a document
+
+
+class _Failure(click.ClickException):
+    """One line on stderr."""
+
+    def show(self, file: Any = None) -> None:
+        click.echo(f"quoth: {terminal.printable(self.message)}", file=file, err=True)
+
+
+class _UsageFailure(_Failure):
+    exit_code = EXIT_USAGE
+
+
+class _Commands(click.Group):
+    """The one place that turns an exception into a line and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError):
+            raise  # click knows what to do with its own
+        except KeyboardInterrupt:
+            ctx.exit(EXIT_INTERRUPTED)
+        except (QuestionError, SettingsError) as error:
+            raise _UsageFailure(str(error)) from error
+        except QuothError as error:
+            raise _Failure(str(error)) from error
+        except Exception as error:
+            if load_settings(debug=ctx.params["debug"]).debug:
+                raise
+            raise _Failure(_unexpected(error)) from error
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)  # as declared, the most used first
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Environment"):
+            formatter.write_dl([(env_name(name), _setting_help(name)) for name in Settings.model_fields])
+
+
+def _unexpected(error: Exception) -> str:
+    how = f"quoth --debug … or {env_name('debug')}=1 shows where"
+    return f"unexpected {type(error).__name__}: {error} ({how})"
+
+
+def _setting_option(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The command-line option of a setting. Its value is checked in `load_settings`, like the variable's."""
+    if Settings.model_fields[name].annotation is bool:
+        return click.option(option_name(name), name, is_flag=True, default=None, help=_setting_help(name))
+    return click.option(option_name(name), name, metavar=name.upper(), help=_setting_help(name))
+
+
+def _setting_help(name: str) -> str:
+    return f"{Settings.model_fields[name].description} Default: {default_text(name)}."
+
+
+def _with_settings(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command the options of these settings, and all settings as its argument `settings`."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def with_settings(*args: Any, **kwargs: Any) -> Any:
+            options = {name: kwargs.pop(name) for name in names}
+            return function(*args, settings=load_settings(**options), **kwargs)
+
+        command: Callable[..., Any] = with_settings
+        for name in reversed(names):  # decorators apply from the last to the first
+            command = _setting_option(name)(command)
+        return command
+
+    return decorate
+
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group(
+    cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.version_option(package_name="quoth", message="%(prog)s %(version)s")
+@_setting_option("debug")
+@click.pass_context
+def cli(ctx: click.Context, debug: bool | None) -> None:
+    """Ask your documents and get their own words back.
+
+    Without a command, Quoth starts its page (quoth serve).
+
+    \b
+    Examples:
+      quoth
+      quoth ask "Why did Tesla remove radar and lidar?"
+      quoth add notes.md report.txt
+      quoth list
+    """
+    logging.basicConfig(level=logging.WARNING, format="quoth: %(message)s")
+    if load_settings(debug=debug).debug:
+        for package in ("index", "rag", "ui"):
+            logging.getLogger(package).setLevel(logging.DEBUG)
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(serve)
+
+
+@cli.command()
+@_with_settings("host", "port", "library")
+def serve(settings: Settings) -> None:
+    """Start the page where people ask and read. Ctrl-C stops it.
+
+    \b
+    Examples:
+      quoth serve
+      quoth serve --port 8000
+      quoth serve --port 0 --library ./papers
+    """
+    from ui.server import serve as serve_page
+
+    serve_page(settings, _announce)
+
+
+def _announce(address: str) -> None:
+    click.echo(f"Quoth answers at {address} (Ctrl-C stops)")
+
+
+@cli.command()
+@click.argument("question")
+@click.option(
+    "--document", "prefixes", multiple=True, metavar="ID", help="Ask this document alone; repeatable."
+)
+@_json_option
+@_with_settings("library")
+@click.pass_context
+def ask(
+    ctx: click.Context, question: str, prefixes: tuple[str, ...], as_json: bool, settings: Settings
+) -> None:
+    """Print the sentences that answer a question.
+
+    Each stands with its section. Exit code: 0 answered, 3 not answered by the documents (the nearest
+    sentences are printed as leads), 2 wrong usage, 1 error.
+
+    \b
+    Examples:
+      quoth ask "Why did Tesla remove radar and lidar?"
+      quoth ask --document 3f2a --json "What is Software 2.0?"
+    """
+    with _library_with_summary(settings) as library, terminal.progress("asking"):
+        documents = [_find(library, prefix).id for prefix in prefixes] or None
+        answer = Engine(library, max_question_chars=settings.max_question_chars).ask(question, documents)
+        cited = {quote.document_id for quote in answer.quotes + answer.leads}
+        sources = {document_id: library.document(document_id) for document_id in cited}
+    if as_json:
+        _print_json(asdict(answer))
+    else:
+        terminal.print_answer(answer, sources)
+    if answer.status != "answered":
+        ctx.exit(EXIT_ABSTAINED)
+
+
+@cli.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
+@_json_option
+@_with_settings("library")
+@click.pass_context
+def add(ctx: click.Context, files: tuple[Path, ...], as_json: bool, settings: Settings) -> None:
+    """Add text and Markdown files to the library.
+
+    A file that cannot be added gets a line that says why; the others are added. Exit code 1 when any failed.
+
+    \b
+    Examples:
+      quoth add summary.txt
+      quoth add --json notes/*.md
+    """
+    with _library_with_summary(settings) as library:
+        results = [_add_file(library, path, quiet=as_json) for path in files]
+    if as_json:
+        _print_json(results)
+    if any("error" in result for result in results):
+        ctx.exit(EXIT_ERROR)
+
+
+def _add_file(library: Library, path: Path, *, quiet: bool) -> dict[str, object]:
+    """What became of one file: its document's id, title and whether it is new, or the error."""
+    known = {record.id for record in library.documents()}
+    try:
+        with terminal.progress(path.name) as update:
+            document = library.add(path, progress=update)
+    except DocumentError as error:
+        _Failure(str(error)).show()
+        return {"file": str(path), "error": str(error)}
+    is_new = document.id not in known
+    if not quiet:
+        terminal.print_line(_added_line(document, is_new))
+    return {"file": str(path), "id": document.id, "title": document.title, "new": is_new}
+
+
+def _added_line(document: Document, is_new: bool) -> str:
+    what = f"{len(document.sentences)} sentences" if is_new else "was there already"
+    return f"{document.id[:_SHORT_ID]}  {document.title}: {what}"
+
+
+@cli.command("list")
+@_json_option
+@_with_settings("library")
+def list_documents(as_json: bool, settings: Settings) -> None:
+    """List the documents of the library.
+
+    In a pipe: a line each with id, sentences, day added, title and file name, separated by tabs.
+
+    \b
+    Examples:
+      quoth list
+      quoth list --json | jq '.[].title'
+    """
+    with _library_with_summary(settings) as library:
+        records = library.documents()
+    if as_json:
+        _print_json([asdict(record) for record in records])
+    else:
+        rows = [(r.id[:_SHORT_ID], str(r.n_sentences), r.added[:10], r.title, r.name) for r in records]
+        terminal.print_table(("Id", "Sentences", "Added", "Title", "File"), rows)
+
+
+@cli.command()
+@click.argument("prefix", metavar="ID")
+@_json_option
+@_with_settings("library")
+def show(prefix: str, as_json: bool, settings: Settings) -> None:
+    """Show the outline of a document.
+
+    Its sections, each with the number of sentences right below its heading.
+
+    ID is an id from "quoth list", or the beginning of one.
+
+    \b
+    Examples:
+      quoth show 3f2a
+      quoth show --json 3f2a
+    """
+    with _library_with_summary(settings) as library:
+        record = _find(library, prefix)
+        document = library.document(record.id)
+    if as_json:
+        _print_json(asdict(record) | {"sections": _outline(document)})
+    else:
+        terminal.print_outline(document, record)
+
+
+def _outline(document: Document) -> list[dict[str, object]]:
+    counts = terminal.sentence_counts(document)
+    return [
+        asdict(section) | {"n_sentences": count}
+        for section, count in zip(document.sections, counts, strict=True)
+    ]
+
+
+@cli.command()
+@click.argument("prefixes", nargs=-1, required=True, metavar="ID...")
+@_json_option
+@_with_settings("library")
+def remove(prefixes: tuple[str, ...], as_json: bool, settings: Settings) -> None:
+    """Remove documents from the library.
+
+    None is removed when an ID is wrong. The files that they came from stay as they are.
+
+    \b
+    Examples:
+      quoth remove 3f2a
+      quoth remove 3f2a 77c0
+    """
+    with _library_with_summary(settings) as library:
+        records = {record.id: record for record in (_find(library, prefix) for prefix in prefixes)}
+        for document_id in records:
+            library.remove(document_id)
+    if as_json:
+        _print_json({"removed": list(records)})
+    else:
+        for record in records.values():
+            terminal.print_line(f"removed {record.id[:_SHORT_ID]}  {record.title}")
+
+
+@cli.command()
+@_json_option
+@_with_settings("library")
+def reindex(as_json: bool, settings: Settings) -> None:
+    """Embed every document again, after another model was chosen.
+
+    \b
+    Examples:
+      quoth reindex
+      QUOTH_MODEL=./my-model quoth reindex
+    """
+    with open_library(settings) as library:
+        with terminal.progress("reindex") as update:
+            library.reindex(progress=update)
+        count = len(library.documents())
+    if as_json:
+        _print_json({"documents": count})
+    else:
+        terminal.print_line(f"{count} documents embedded again")
+
+
+@cli.command("eval")
+@click.argument("path", type=click.Path(path_type=Path))
+@_json_option
+@_with_settings()
+def evaluate_file(path: Path, as_json: bool, settings: Settings) -> None:
+    """Measure the answers on questions whose answers are known.
+
+    PATH is a SQuAD 2.0 file, or a folder of documents with the questions to NAME.txt in NAME.jsonl. The
+    library stays as it is.
+
+    \b
+    Examples:
+      quoth eval squad2_articles_dev.json
+      quoth eval --json authored/dev > dev.json
+    """
+    from rag.evaluation import evaluate
+
+    with terminal.progress(path.name) as update:
+        report = evaluate(
+            path,
+            embedder=embedder(settings),
+            progress=lambda done, total: update("questions", done, total),
+        )
+    if as_json:
+        _print_json(report.to_json())
+    else:
+        terminal.print_report(report)
+
+
+@contextmanager
+def _library_with_summary(settings: Settings) -> Iterator[Library]:
+    """The library of the settings; a new one begins with the bundled summary."""
+    with open_library(settings) as library:
+        with terminal.progress("the bundled summary") as update:
+            library.add_bundled(update)
+        yield library
+
+
+def _find(library: Library, prefix: str) -> DocumentRecord:
+    """The one document whose id begins with `prefix`. Raises DocumentNotFoundError for none or several."""
+    found = [record for record in library.documents() if prefix and record.id.startswith(prefix.lower())]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise DocumentNotFoundError(f"no document has an id that begins with {prefix!r}; see quoth list")
+    raise DocumentNotFoundError(
+        f"{len(found)} documents have an id that begins with {prefix!r}; give more of it"
+    )
+
+
+def _print_json(value: object) -> None:
+    """ASCII, so that no terminal and no pipe can change what was quoted."""
+    click.echo(json.dumps(value, indent=2))
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that lacks a character still gets the line
+    cli(prog_name="quoth")

@@ -1,0 +1,97 @@
+"""Every setting once: its default, its environment variable (QUOTH_ and the name in capitals), its help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from platformdirs import user_data_path
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from index import Library
+from index.embedding import Embedder, SentenceTransformerEmbedder
+from index.errors import QuothError
+
+_ENV_PREFIX = "QUOTH_"
+
+
+class SettingsError(QuothError):
+    """An environment variable or a command-line option holds a value that cannot be used."""
+
+
+def _default_library() -> Path:
+    return user_data_path("quoth", appauthor=False) / "library"
+
+
+class Settings(BaseSettings):
+    """Read from the environment (an empty variable counts as unset); command-line options override."""
+
+    model_config = SettingsConfigDict(env_prefix=_ENV_PREFIX, env_ignore_empty=True, frozen=True)
+
+    library: Annotated[Path, AfterValidator(Path.expanduser)] = Field(
+        default_factory=_default_library, description="Folder of the library."
+    )
+    host: str = Field("127.0.0.1", min_length=1, description="Address that the page listens on.")
+    port: int = Field(7860, ge=0, le=65535, description="Port of the page; 0 picks a free one.")
+    model: str = Field(
+        "",
+        description="Folder or hub name of another sentence-transformers model; empty for the bundled one.",
+    )
+    max_document_mb: int = Field(64, ge=1, le=1024, description="Largest file that is accepted, in MB.")
+    max_question_chars: int = Field(
+        5_000, ge=1, le=100_000, description="Longest question that is accepted, in characters."
+    )
+    debug: bool = Field(False, description="Show the traceback of an unexpected error, and more log lines.")
+
+
+def load_settings(**options: Any) -> Settings:
+    """The settings from the environment, overridden by the options that are not None.
+
+    Raises SettingsError, whose one line names every option or variable at fault with its value.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        faults = [
+            _fault(str(detail["loc"][0]), detail["msg"], detail["input"], given) for detail in error.errors()
+        ]
+        raise SettingsError("; ".join(faults)) from None
+
+
+def embedder(settings: Settings) -> Embedder:
+    """The model that the settings name; it loads when it is first needed."""
+    return SentenceTransformerEmbedder(settings.model)
+
+
+def open_library(settings: Settings) -> Library:
+    """The library that the settings describe. Raises what `Library.open` raises."""
+    return Library.open(
+        settings.library,
+        embedder=embedder(settings),
+        max_document_bytes=settings.max_document_mb * 2**20,
+    )
+
+
+def env_name(setting: str) -> str:
+    """The environment variable of a setting: `port` → `QUOTH_PORT`."""
+    return _ENV_PREFIX + setting.upper()
+
+
+def option_name(setting: str) -> str:
+    """The command-line option of a setting: `max_document_mb` → `--max-document-mb`."""
+    return "--" + setting.replace("_", "-")
+
+
+def default_text(setting: str) -> str:
+    """The default as a person reads it in the help and in the README."""
+    field = Settings.model_fields[setting]
+    if field.default_factory is not None:
+        return "in the user's data folder"
+    return {"": "empty", "False": "off"}.get(str(field.default), str(field.default))
+
+
+def _fault(setting: str, reason: str, value: object, given: dict[str, Any]) -> str:
+    source = option_name(setting) if setting in given else env_name(setting)
+    return f"{source} is {str(value)!r}: {reason[0].lower()}{reason[1:]}"

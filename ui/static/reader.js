@@ -1,0 +1,161 @@
+// The reader: the open document, with the sentences that an answer cites.
+const { make, tell, listen, address, closeReader, openReader, scrollBehavior } = window.quoth;
+
+const button = (className, label, onclick, text = "") =>
+  make("button", { className, type: "button", onclick, textContent: text, title: label, attributes: { "aria-label": label } });
+
+const position = make("span", { className: "position" });
+const stepper = make(
+  "div",
+  { className: "stepper", hidden: true, attributes: { role: "group", "aria-label": "Citations" } },
+  button("previous", "Previous citation", () => step(-1)),
+  position,
+  button("next", "Next citation", () => step(1)),
+);
+const sections = make("ol", {});
+const outline = make(
+  "details",
+  { className: "outline" },
+  make("summary", { textContent: "Sections" }),
+  make("nav", { attributes: { "aria-label": "Sections" } }, sections),
+);
+const close = button("close", "Close the document", () => leave(), "Close");
+const tools = make("div", { className: "tools" }, outline, stepper, close);
+const page = make("div", { className: "page", tabIndex: 0, attributes: { role: "region", "aria-label": "Document" } });
+const root = make("div", { className: "reader" }, tools, page);
+element.append(root);
+
+let shown = null; // id of the document on screen
+let cites = []; // { n, document, sentences } of the answer whose citations are shown
+let current = 0; // number of the citation that is stepped to; 0 for none
+let origin = null; // where the focus returns to
+let awaited = null; // the citation to go to when its document has come: { document, n, keyboard }
+
+// Highlights
+
+const sentence = (id) => page.querySelector(`#${CSS.escape(id)}`);
+const spans = (cite) => (cite.document === shown ? cite.sentences.map(sentence).filter(Boolean) : []);
+
+const clear = () => {
+  for (const node of page.querySelectorAll(".cited")) {
+    node.classList.remove("cited", "current");
+    delete node.dataset.n;
+    node.removeAttribute("tabindex");
+  }
+};
+
+const paintCites = () => {
+  clear();
+  for (const cite of cites) {
+    const nodes = spans(cite);
+    for (const node of nodes) {
+      node.classList.add("cited");
+      node.classList.toggle("current", cite.n === current);
+    }
+    if (nodes.length) nodes[0].dataset.n = cite.n;
+  }
+  paintStepper();
+  paintBadges();
+};
+
+const paintStepper = () => {
+  stepper.hidden = cites.length === 0;
+  position.textContent = `${current || "–"} / ${cites.length}`;
+};
+
+const paintBadges = () => {
+  for (const badge of sections.querySelectorAll(".badge")) badge.remove();
+  for (const cite of cites) {
+    const section = spans(cite)[0]?.closest("section");
+    const entry = section && sections.querySelector(`[data-target="${section.id}"]`);
+    entry?.append(make("span", { className: "badge", textContent: cite.n }));
+  }
+};
+
+const scrollTo = (node, share) => {
+  const top = node.getBoundingClientRect().top - page.getBoundingClientRect().top + page.scrollTop;
+  page.scrollTo({ top: top - share * page.clientHeight, behavior: scrollBehavior() });
+};
+
+const goTo = (n, keyboard = false) => {
+  const cite = cites.find((candidate) => candidate.n === n);
+  if (!cite) return;
+  current = n;
+  if (cite.document !== shown) {
+    awaited = { document: cite.document, n, keyboard };
+    trigger('select', { document: cite.document });
+    return;
+  }
+  paintCites();
+  tell("current", { n });
+  const [first] = spans(cite);
+  if (!first) return;
+  scrollTo(first, 0.3);
+  if (keyboard) {
+    first.tabIndex = -1;
+    first.focus({ preventScroll: true });
+  }
+};
+
+const step = (by) => {
+  const index = cites.findIndex((cite) => cite.n === current);
+  const next = index < 0 && by < 0 ? cites.length - 1 : (index + by + cites.length) % cites.length;
+  goTo(cites[next].n);
+};
+
+const leave = () => {
+  closeReader();
+  origin?.focus();
+  origin = null;
+};
+
+// The document
+
+const entry = ({ target, heading, level }) =>
+  make(
+    "li",
+    { data: { level }, attributes: { style: `--level: ${level}` } },
+    make("button", { type: "button", textContent: heading, data: { target }, onclick: () => jump(target) }),
+  );
+
+const jump = (target) => {
+  outline.open = false;
+  scrollTo(page.querySelector(`#${target}`), 0.02);
+  page.focus({ preventScroll: true });
+};
+
+const paint = () => {
+  const value = props.value;
+  shown = value?.id ?? null;
+  page.innerHTML = value?.html ?? ""; // escaped by the server
+  page.scrollTo(0, 0);
+  sections.replaceChildren(...(value?.outline ?? []).map(entry));
+  root.classList.toggle("blank", !value);
+  paintCites();
+  if (!value) return;
+  address({ doc: shown });
+  tell("document", { id: shown, title: value.title, examples: value.examples });
+  if (awaited?.document === shown) goTo(awaited.n, awaited.keyboard);
+  awaited = null;
+};
+
+watch('value', paint);
+listen("cite", (wanted) => {
+  cites = wanted.cites;
+  origin = wanted.origin;
+  openReader();
+  goTo(wanted.n, wanted.keyboard);
+});
+listen("answered", (answer) => {
+  cites = answer.cites;
+  current = 0;
+  const here = answer.scrolls && cites.find((cite) => cite.document === shown);
+  if (here) goTo(here.n);
+  else paintCites();
+});
+root.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  if (outline.open) outline.open = false;
+  else leave();
+});
+paint();
