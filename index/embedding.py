@@ -78,6 +78,9 @@ class SentenceTransformerEmbedder:
         self._model_argument = model
         self._lock = threading.Lock()
         self._loaded: SentenceTransformer | None = None
+        os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+        if not model or Path(model).is_dir():  # read when the hub's library is imported, here or elsewhere
+            os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
     @cached_property
     def fingerprint(self) -> str:
@@ -191,17 +194,13 @@ def _sha256(file: Path) -> str:
 
 
 def _load(model: str) -> SentenceTransformer:
-    """Load a folder offline, a hub model by its name. Raises ModelError."""
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    local = Path(model).is_dir()
-    if local:
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read once, when the library is imported
+    """Load a folder, or a hub model by its name. Raises ModelError."""
     from sentence_transformers import SentenceTransformer
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
-        return SentenceTransformer(model, local_files_only=local)
+        return SentenceTransformer(model, local_files_only=Path(model).is_dir())
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(f"cannot load the model {model}: {reason}") from error

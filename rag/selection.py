@@ -10,7 +10,10 @@ from rag.reader import OperatingPoint, Reading, Span
 
 MAX_QUOTES = 3
 QUOTE_SHARE = 0.1
-"""A further quote needs at least this share of the best one's score."""
+"""A further quote needs at least this share of the best one's score …"""
+
+PAIR_SHARE = 0.01
+"""… or this one, when it goes on with the answer that the source gives to a question of its own."""
 
 REPEATED_SHARE = 0.7
 """Two sentences that share this much of the shorter one's terms say the same."""
@@ -18,15 +21,32 @@ REPEATED_SHARE = 0.7
 
 def select(reading: Reading, point: OperatingPoint) -> tuple[Status, tuple[Quote, ...]]:
     """The status, and the quotes (or, unless answered, the leads), best first, at most three."""
-    status = point.status(reading.confidence) if reading.spans else "not_found"
-    floor = QUOTE_SHARE * reading.spans[0].score if reading.spans and status == "answered" else 0.0
-    chosen: list[Span] = []
-    for span in reading.spans:
-        if len(chosen) == MAX_QUOTES or span.score < floor:
+    if not reading.spans:
+        return "not_found", ()
+    status = point.status(reading.confidence)
+    best = reading.spans[0]
+    chosen = [best]
+    for span in reading.spans[1:]:
+        if len(chosen) == MAX_QUOTES:
             break
-        if not any(_says_the_same(span, other) for other in chosen):
+        adds = status != "answered" or span.score >= _least_share(span, best) * best.score
+        if adds and not any(_says_the_same(span, other) for other in chosen):
             chosen.append(span)
     return status, tuple(_quote(span) for span in chosen)
+
+
+def _least_share(span: Span, best: Span) -> float:
+    return (
+        PAIR_SHARE if _answer_of(span) is not None and _answer_of(span) == _answer_of(best) else QUOTE_SHARE
+    )
+
+
+def _answer_of(span: Span) -> tuple[str, int] | None:
+    """The answer block of a question-and-answer pair that the span stands in."""
+    document = span.hit.document
+    sentence = document.sentences[document.sentence_index(span.start)]
+    kind = document.blocks[sentence.block].kind
+    return (document.id, sentence.block) if kind == "answer" else None
 
 
 def _says_the_same(span: Span, other: Span) -> bool:

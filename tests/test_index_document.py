@@ -153,6 +153,9 @@ def check_look_ups(document: Document) -> None:
 @example("Q: Why?\nA: So.\n\n- item\n\n| a |\n|---|\n| b |", "file.md")
 @example("Title\n=====\n\nJO: Is it?\nANN: It is.\nJO: Is it?\nANN: It is.\nJO: Is it?\nANN: No.", "file.txt")
 @example("---\n---\n", "file.md")
+@example("# T\n\n1.\n\nSome words\n\nIt is so.", "file.md")
+@example("# T\n\n[^1]\n\n[^1]: Some words", "file.md")
+@example("- <h2>T</h2>\n\nIt is so.[^1]\n\n[^1]: **Bold**\n\n    It is so.", "file.md")
 def test_every_document_keeps_the_invariants(source: str, name: str) -> None:
     try:
         parsed = parse(source.encode(), name)

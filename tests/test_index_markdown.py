@@ -112,9 +112,14 @@ def test_a_table_row_leans_on_its_header() -> None:
 
 
 def test_a_table_without_a_header_has_rows_alone() -> None:
-    document = markdown("| | |\n|---|---|\n| a | b |\n\n| c |\n|---|\n| d |")
-    assert [block.kind for block in document.blocks] == ["table_row", "table_header", "table_row"]
-    assert context(document, 0) is None
+    document = markdown("| c |\n|---|\n| d |\n\nThe next has none.\n\n| | |\n|---|---|\n| a | b |")
+    assert [block.kind for block in document.blocks] == [
+        "table_header",
+        "table_row",
+        "paragraph",
+        "table_row",
+    ]
+    assert context(document, 3) is None
 
 
 def test_html_blocks_keep_their_text() -> None:
@@ -233,6 +238,19 @@ def test_byline_and_date_below_the_title_are_metadata() -> None:
     ]
 
 
+def test_a_line_that_is_all_the_document_says_is_no_metadata() -> None:
+    assert blocks(markdown("# R\n\nHello")) == [("paragraph", "Hello")]
+
+
+def test_a_wrapped_paragraph_in_italics_is_one() -> None:
+    document = markdown(f"# R\n\n{PROSE}\n\n*It is told in\nBergen only.*\n\n*One line.*\n*Another line.*")
+    assert [text for _, text in blocks(document)][1:] == [
+        "It is told in Bergen only.",
+        "One line.",
+        "Another line.",
+    ]
+
+
 def test_invitations_are_boilerplate_in_every_kind_of_block() -> None:
     call = "*Enjoyed this? [Subscribe](https://example.com) below.*"
     document = markdown(f"# R\n\n{PROSE}\n\n{call}\n\n> {call}\n\n- {call}")
@@ -323,3 +341,9 @@ def test_time_is_bounded(unit: str) -> None:
     started = time.process_time()
     markdown(f"{PROSE}\n\n{unit * (20_000 // len(unit))}")
     assert time.process_time() - started < 4
+
+
+def test_many_open_brackets_take_no_longer_than_other_characters() -> None:
+    started = time.process_time()
+    assert "[" * 100_000 in markdown(f"{PROSE} {'[' * 100_000}").text
+    assert time.process_time() - started < 3

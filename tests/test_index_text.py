@@ -104,6 +104,15 @@ def test_headings_with_and_without_blank_lines_around_them() -> None:
     assert document_of("\n".join(lines)).title == "The Slow River"
 
 
+def test_headings_in_scripts_without_case() -> None:
+    prose = "春天上游山谷的积雪融化时，河水慢慢上涨。到四月底，它淹没了低洼的草地。在那之前没有人耕种。"
+    assert outline(document_of(f"河流\n{prose}\n源头\n{prose}\n终点\n{prose}")) == [
+        "Introduction",
+        "源头",
+        "终点",
+    ]
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -207,6 +216,30 @@ def test_verse_addresses_and_signatures_are_no_headings() -> None:
     assert ("paragraph", verse) in blocks(document)
 
 
+def test_a_line_that_ends_a_sentence_begun_above_it_is_no_heading() -> None:
+    text = f"A River\n\n{PROSE}\n\n{PROSE} It ends at\nThe Old Mill\n\n{PROSE}"
+    assert outline(document_of(text)) == ["A River"]
+
+
+def test_a_question_below_its_name_is_one_paragraph() -> None:
+    document = document_of(
+        f"A River\n\n{PROSE}\n\nCore Question:\nCan a mill stand still?\n\nHighlights\n- One."
+    )
+    assert outline(document) == ["Introduction", "Highlights"]
+    assert ("paragraph", "Core Question:\nCan a mill stand still?") in blocks(document)
+
+
+def test_two_lines_of_dialogue_are_no_heading_and_body() -> None:
+    answer = "With measles. I was seven, and shut up in a dark room for two weeks with a pack of cards."
+    text = f"A River\n\n{PROSE}\n\nMaddox: How did it begin?\nVantongeren: {answer}\n\n{PROSE}"
+    assert outline(document_of(text)) == ["A River"]
+
+
+def test_two_lines_of_verse_are_no_heading_and_body() -> None:
+    text = f"A River\n\n{PROSE}\n\nTwo roads diverged in a yellow wood\nAnd I took the other one.\n\n{PROSE}"
+    assert outline(document_of(text)) == ["A River"]
+
+
 # The top of the document
 
 
@@ -236,6 +269,12 @@ def test_the_title_and_what_stands_around_it(top: str, title: str, metadata: lis
     assert document.title == title
     assert [text for kind, text in blocks(document) if kind == "metadata"] == metadata
     assert outline(document) == ["Introduction", "How it is cast"]
+
+
+def test_a_line_between_title_and_first_heading_is_a_subtitle() -> None:
+    document = document_of(f"The Tax\n\nFor the tax year 2024\n\nWho this is for\n\n{PROSE}")
+    assert outline(document) == ["Introduction", "Who this is for"]
+    assert blocks(document)[0] == ("metadata", "For the tax year 2024")
 
 
 def test_a_call_to_action_is_never_the_title() -> None:
@@ -287,6 +326,13 @@ def test_an_answer_ends_at_the_next_heading_and_keeps_its_list() -> None:
     assert kinds(document) == ["question", "answer", "list_item", "list_item", "paragraph"]
     assert context(document, 3) == "What do I get?"
     assert context(document, 4) is None
+
+
+def test_an_answer_ends_at_a_notice() -> None:
+    document = document_of(
+        "Q: Does it flood?\nA: It does.\n\nClick below to subscribe.\n\nThe mill is closed."
+    )
+    assert kinds(document) == ["question", "answer", "boilerplate", "paragraph"]
 
 
 def test_an_answer_without_a_question_keeps_its_label() -> None:
@@ -350,6 +396,14 @@ def test_wrapped_lines_are_one_paragraph_and_sentences_run_across_them() -> None
     assert len(document.sentences) == 3 * 4 + 2
     first = document.sentences[0]
     assert " ".join(document.text[first.start : first.end].split()).endswith("covers the lower meadows.")
+
+
+def test_a_wrapped_line_may_begin_with_a_capital_and_end_with_a_full_stop() -> None:
+    names = "Anna met Bertha and Carl in Bergen. Dora, who came from Oslo with Erik, saw Frida. Gro left. "
+    text = textwrap.fill((names + PROSE) * 4, 60)
+    starts = [line[0] for line in text.split("\n")]
+    assert any(start.isupper() for start in starts[1:])
+    assert kinds(document_of(text)) == ["paragraph"]
 
 
 def test_in_other_files_every_line_is_a_paragraph() -> None:

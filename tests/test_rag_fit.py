@@ -56,11 +56,14 @@ def test_operating_point_balances() -> None:
     weights[0] = 2.0
     ones = np.ones(len(EVIDENCE), dtype=np.float32)
     point = fit_operating_point(data, Coefficients(0 * ones, ones, weights, 0.0))
-    assert 0.35 < point["answer"] <= 0.52  # 0.5 is best by construction; the lowest of a flat top is taken
+    # 0.5 is best by construction; of the flat top the lowest is taken
+    assert 0.35 < point["answer"] <= 0.52
     assert point["unsure"] < point["answer"]
 
 
 def test_own_questions_are_the_pairs_of_the_document() -> None:
-    document = document_of("Pets\n\nQ: Why do dogs bark?\nA: They guard. Always.\n\nQ: And cats?\nA: They purr.\n")
+    document = document_of(
+        "Pets\n\nQ: Why do dogs bark?\nA: They guard. Always.\n\nQ: And cats?\nA: They purr.\n"
+    )
     found = {question: [document.text[a:b] for a, b in spans] for question, spans in own_questions(document)}
     assert found == {"Why do dogs bark?": ["They guard."], "And cats?": ["They purr."]}

@@ -56,6 +56,14 @@ def test_at_most_three_and_none_far_below_the_best(document: Document) -> None:
     assert len(quoted(document, 0.9, (0, 0.8), (1, 0.79), (2, 0.05))[1]) == 2
 
 
+def test_the_rest_of_an_answer_comes_along(document: Document) -> None:
+    answer = [n for n in range(len(document.sentences)) if document.block_of(n).kind == "answer"]
+    assert quoted(document, 0.9, (answer[0], 0.9), (0, 0.05), (answer[1], 0.04))[1] == [
+        "Dogs bark at strangers.",
+        "This scares thieves.",
+    ]
+
+
 def test_leads_are_three_however_weak(document: Document) -> None:
     assert len(quoted(document, 0.1, (0, 0.1), (1, 0.001), (2, 0.0001))[1]) == 3
 

@@ -393,14 +393,6 @@ def test_the_summary_answers_what_it_can(question: str, code: int) -> None:
         assert "Digging Deeper" in result.stdout or "Q&A" in result.stdout
 
 
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """A child inherits that SIGINT is ignored, as a shell's background jobs do."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @contextmanager
 def started(*args: str) -> Iterator[subprocess.Popen[bytes]]:
     """A running command, ended with the block whatever happens in it."""
@@ -412,7 +404,6 @@ def started(*args: str) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @pytest.mark.model
-@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("seconds", [0.0, 1.0, 3.0])
 def test_ctrl_c_while_the_model_loads(seconds: float, tmp_path: Path) -> None:
     with started("ask", "Why?") as process:
@@ -424,7 +415,7 @@ def test_ctrl_c_while_the_model_loads(seconds: float, tmp_path: Path) -> None:
 
 
 @pytest.mark.model
-@pytest.mark.usefixtures("interruptible", "filled")
+@pytest.mark.usefixtures("filled")
 def test_serve_prints_its_address_and_ctrl_c_stops_it() -> None:
     with started("serve", "--port", "0") as page:
         assert page.stdout is not None

@@ -28,9 +28,8 @@ GENERIC = frozenset(
 
 _OPENINGS = frozenset("“‘«„\"'([¿¡…$€£")
 _LETTER = re.compile(r"[^\W\d_]")
-_SENTENCE_INSIDE = re.compile(
-    r"[^\W\d_]{4,}\.[\"'”’)]*\s+\S"
-)  # "It rained. Then" but not "Dr. Who", "St. Ives"
+# "It rained. Then" but not "Dr. Who", "St. Ives".
+_SENTENCE_INSIDE = re.compile(r"[^\W\d_]{4,}\.[\"'”’)]*\s+\S")
 _LABELLED_QUESTION = re.compile(r"[^\W\d_][^\W\d]*(?:\s[^\W\d]+){0,2}:\s(?:\S+\s+){4,}\S+\?")
 _DECIMAL_NUMBER = re.compile(r"(\d+(?:\.\d+)+)\.?\s")
 _BRACKETED = re.compile(r"\(.*?\)")

@@ -193,12 +193,14 @@ def _continues(text: str, item: Item, last: Line, line: Line, width: int) -> boo
         return line.quoted and item.kind == "quotation"
     if item.kind in ("bullet", "number") and line.column > 0 and line.column >= last.column:
         return True
-    if _runs_on(text, last, line) and (width or not text.startswith("by ", line.start)):  # no byline
-        return True
+    if width == 0:
+        is_byline = text.startswith("by ", line.start)
+        return text[line.start].islower() and _runs_on(text, last, line) and not is_byline
     word = _WORD.match(text, line.start)
     length = last.column + last.end - last.start
-    full = length + 1 + (word.end() - line.start if word else 0) > width
-    return width > 0 and (full or (length > 0.75 * width and not ends_sentence(text, last.start, last.end)))
+    is_full = length + 1 + (word.end() - line.start if word else 0) > width
+    breaks_off = length > 0.75 * width and not ends_sentence(text, last.start, last.end)
+    return is_full or breaks_off or _runs_on(text, last, line)
 
 
 def read_page(source: str) -> Page:
@@ -243,8 +245,10 @@ def _label_turns(text: str, items: Sequence[Item]) -> Iterator[Item]:
     lines = ["" if _heads_prose(items, openings, place) else line for place, line in enumerate(openings)]
     turns = read_turns(lines)
     for place, item in enumerate(items):
-        kind, label = turns.get(place, (item.kind, 0))
-        yield item._replace(kind=kind, start=item.start + label)
+        if place in turns:
+            kind, label = turns[place]
+            item = item._replace(kind=kind, start=item.start + label)
+        yield item
 
 
 def _heads_prose(items: Sequence[Item], lines: Sequence[str], place: int) -> bool:

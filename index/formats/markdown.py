@@ -131,6 +131,8 @@ class _Reader:
                 self._gap = "\n" if self._lists else "\n\n"
             case "list_item_open":
                 self._label = "  " * (self._lists - 1) + f"{token.info}{token.markup} "
+            case "list_item_close" | "footnote_close":
+                self._label = ""
             case "footnote_open":
                 self._label = f"[{token.meta.get('label', token.meta['id'] + 1)}] "
             case "blockquote_open" | "blockquote_close":
@@ -197,6 +199,7 @@ class _Reader:
     def _html(self, html: str) -> Iterator[Piece]:
         for run in html_texts(html):
             if run.level:
+                self._label = ""
                 yield from self._piece("heading", run.text, level=run.level)
             else:
                 yield from self._piece("list_item" if self._lists else "paragraph", run.text)
@@ -262,7 +265,7 @@ def _settle_bold(pieces: Sequence[Piece]) -> list[Piece]:
             above = settled[-1].kind if settled else "title"
             below = pieces[place + 1].kind if place + 1 < len(pieces) else "heading"
             heads = above not in ("title", "heading") and below not in ("heading", "bold")
-            is_heading = heads and _is_bold_heading(piece.content)
+            is_heading = heads and not piece.label and _is_bold_heading(piece.content)
             piece = (
                 replace(piece, kind="heading", level=level + 1)
                 if is_heading
@@ -297,14 +300,15 @@ def _settle_metadata(pieces: Sequence[Piece]) -> list[Piece]:
 
 def _is_subtitle(piece: Piece) -> bool:
     text = piece.content
-    if piece.kind != "paragraph" or len(text) > MAX_MASTHEAD_CHARS or text.endswith("?"):
+    if piece.kind != "paragraph" or piece.label or len(text) > MAX_MASTHEAD_CHARS or text.endswith("?"):
         return False
     return is_credit(text) or not ends_sentence(text, 0, len(text))
 
 
 def _settle_turns(pieces: Sequence[Piece]) -> list[Piece]:
     """Tell speakers' turns from other paragraphs; the name becomes the label."""
-    turns = read_turns([piece.content if piece.kind == "paragraph" else "" for piece in pieces])
+    lines = [piece.content if piece.kind == "paragraph" and not piece.label else "" for piece in pieces]
+    turns = read_turns(lines)
     settled = list(pieces)
     for place, (kind, label) in turns.items():
         text = pieces[place].content

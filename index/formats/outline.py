@@ -89,13 +89,9 @@ def _is_front_line(page: Page, number: int) -> bool:
     return _is_short_line(item) and (
         not ends_sentence(page.text, item.start, item.end)
         or has_heading_form(page, number)
-        or _is_credit(page, number)
+        or is_credit(page.content(number))
         or all(kind for kind, _, _ in notices(page.text, item.start, item.end))
     )
-
-
-def _is_credit(page: Page, number: int) -> bool:
-    return is_credit(page.content(number))
 
 
 def is_credit(line: str) -> bool:
@@ -160,7 +156,7 @@ def _is_title_case(words: Sequence[str]) -> bool:
 def _front_headings(page: Page, likely: Sequence[bool], title: int, front: int) -> list[int]:
     """The headings between the title and the first prose: the last line or two, if not beside the title."""
     first = front
-    while first - 1 > title and likely[first - 1] and not _is_credit(page, first - 1):
+    while first - 1 > title and likely[first - 1] and not is_credit(page.content(first - 1)):
         first -= 1
     beside = title + 1
     while beside < front and not page.starts_block(beside):
@@ -168,10 +164,7 @@ def _front_headings(page: Page, likely: Sequence[bool], title: int, front: int) 
     if page.starts_block(front):
         first = max(first, beside)
     headings = choose(page, range(first, front))
-    if (
-        len(headings) == 2
-        and page.starts_block(headings[1])
-        and rank(page, headings[0]) >= rank(page, headings[1])
-    ):
+    apart = len(headings) == 2 and page.starts_block(headings[1])
+    if apart and rank(page, headings[0]) >= rank(page, headings[1]):
         return headings[1:]  # the other is a subtitle
     return headings
