@@ -7,9 +7,11 @@ out of step.
 from __future__ import annotations
 
 import logging
+import stat
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.resources import files
@@ -38,6 +40,15 @@ CACHED_DOCUMENTS = 64
 
 Progress = Callable[[str, int, int], None]
 """Called as (stage, done, total); stages are "read", "embed" (in passages) and "store"."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Indexed:
+    """A document ready to be stored."""
+
+    document: Document
+    passages: Sequence[Passage]
+    vectors: Sequence[FloatArray]  # one (1 + n_sentences, dimension) matrix a passage
 
 
 class Library:
@@ -104,10 +115,9 @@ class Library:
         document = assemble(parse(data, name), document_id=document_id, name=name)
         report("read", 1, 1)
         self._check_manifest()
-        passages = divide(document, self.embedder.count_tokens, self.embedder.max_tokens)
-        vectors = self._embed(document, passages, report)
+        indexed = self._index_document(document, report)
         report("store", 0, 1)
-        self._insert(document, passages, vectors)
+        self._insert(indexed)
         report("store", 1, 1)
         return document
 
@@ -155,17 +165,18 @@ class Library:
         Until all is done the library is as before.
         """
         report = progress or _silent
-        documents = [self._store.document(record.id) for record in self._store.records()]
-        divided = [divide(each, self.embedder.count_tokens, self.embedder.max_tokens) for each in documents]
-        total = sum(map(len, divided))
-        embedded: list[list[FloatArray]] = []
-        for document, passages in zip(documents, divided, strict=True):
-            embedded.append(self._embed(document, passages, _silent))
-            report("embed", sum(map(len, embedded)), total)
+        total = self._store.passage_count(None)  # of the old chunking: near enough to count by
+        indexed: dict[str, _Indexed] = {}
+        for record in self._store.records():
+            indexed[record.id] = self._index_document(self._store.document(record.id), _silent)
+            report("embed", min(total, sum(len(each.passages) for each in indexed.values())), total)
         with self._lock, self._store.writing():
-            for document, passages, vectors in zip(documents, divided, embedded, strict=True):
-                self._store.delete_passages(document.id)
-                self._store.insert_passages(document, passages, vectors)
+            for record in self._store.records():  # some may have come or gone in the meantime
+                each = indexed.get(record.id) or self._index_document(
+                    self._store.document(record.id), _silent
+                )
+                self._store.delete_passages(record.id)
+                self._store.insert_passages(each.document, each.passages, each.vectors)
             self._write_manifest()
             self._store.advance_generation()
 
@@ -209,8 +220,9 @@ class Library:
 
     # Adding
 
-    def _embed(self, document: Document, passages: Sequence[Passage], report: Progress) -> list[FloatArray]:
-        """One (1 + n_sentences, dimension) matrix a passage."""
+    def _index_document(self, document: Document, report: Progress) -> _Indexed:
+        """Divide and embed; nothing is written."""
+        passages = divide(document, self.embedder.count_tokens, self.embedder.max_tokens)
         vectors: list[FloatArray] = []
         report("embed", 0, len(passages))
         for at in range(0, len(passages), EMBED_BATCH):
@@ -218,19 +230,20 @@ class Library:
             texts = [passage.embedded_text(document) for passage in batch]
             vectors += self.embedder.embed_passages(texts, [passage.embedded_spans() for passage in batch])
             report("embed", len(vectors), len(passages))
-        return vectors
+        return _Indexed(document, passages, vectors)
 
-    def _insert(self, document: Document, passages: Sequence[Passage], vectors: Sequence[FloatArray]) -> None:
+    def _insert(self, indexed: _Indexed) -> None:
         with self._lock:
             with self._store.writing():
+                self._check_manifest()  # another process may have changed the model since
                 index = self._vectors()  # of the state that this transaction changes
-                if not self._store.insert_document(document, datetime.now(UTC).isoformat(timespec="seconds")):
+                if not self._store.insert_document(indexed.document, _now()):
                     return
-                ids = self._store.insert_passages(document, passages, vectors)
+                ids = self._store.insert_passages(indexed.document, indexed.passages, indexed.vectors)
                 self._write_manifest()
                 generation = self._store.advance_generation()
             if len(index) and index.accepts(len(ids)):
-                index.add(ids, np.stack([matrix[0] for matrix in vectors]))
+                index.add(ids, np.stack([matrix[0] for matrix in indexed.vectors]))
                 self._keep(index, generation)
 
     # The manifest: which model and chunking the stored vectors come from
@@ -297,22 +310,24 @@ def _read(source: str | PathLike[str] | bytes, name: str | None, limit: int) -> 
     if isinstance(source, bytes):
         data, name = source, name or "document.txt"
     else:
-        path = Path(source)
-        name = name or path.name
-        if not path.exists():
-            raise SourceNotFoundError(f"there is no file {path}; check the name and the folder")
-        if path.is_dir():
-            raise SourceNotFoundError(f"{path} is a folder; name the files in it, for example {path}/*.txt")
-        try:
-            size = path.stat().st_size
-            data = path.read_bytes() if size <= limit else b""
-        except OSError as error:
-            raise SourceNotFoundError(f"cannot read {path}: {error.strerror}") from error
-        if size > limit:
-            raise _too_large(name, size, limit)
+        data, name = _read_file(Path(source), limit), name or Path(source).name
     if len(data) > limit:
         raise _too_large(name, len(data), limit)
-    return data, name
+    return data, name.encode("utf-8", "replace").decode()  # a file system may know names that are no text
+
+
+def _read_file(path: Path, limit: int) -> bytes:
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise SourceNotFoundError(f"{path} is a folder; name the files in it, for example {path}/*.txt")
+        if status.st_size > limit:
+            raise _too_large(path.name, status.st_size, limit)
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise SourceNotFoundError(f"there is no file {path}; check the name and the folder") from error
+    except OSError as error:
+        raise SourceNotFoundError(f"cannot read {path}: {error.strerror}") from error
 
 
 def _too_large(name: str, size: int, limit: int) -> DocumentTooLargeError:
@@ -320,6 +335,10 @@ def _too_large(name: str, size: int, limit: int) -> DocumentTooLargeError:
         f"{name} has {size / 2**20:.1f} MB and the limit is {limit / 2**20:.0f} MB; divide it, or raise "
         f"QUOTH_MAX_DOCUMENT_MB"
     )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _silent(stage: str, done: int, total: int) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from index.analysis import terms
 from index.document import Block, Document, Section, Sentence
@@ -32,6 +33,7 @@ from index.passages import Passage
 from index.vectors import IdArray
 
 DATABASE = "quoth.db"
+OPENING_LOCK = "opening.lock"
 WRITE_TIMEOUT_SECONDS = 30.0
 
 MIGRATIONS: tuple[str, ...] = (
@@ -115,8 +117,10 @@ class Store:
         self.folder = folder
         self._lock = threading.RLock()
         with self._translated():
-            self._connection = _connect(folder)
-            self._migrate()
+            folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(folder / OPENING_LOCK, timeout=WRITE_TIMEOUT_SECONDS):  # two may open a new library
+                self._connection = _connect(folder)
+                self._migrate()
 
     def close(self) -> None:
         with self._lock:
@@ -364,6 +368,8 @@ class Store:
             yield
         except sqlite3.Error as error:
             raise _library_error(self.folder, error) from error
+        except Timeout as error:
+            raise _busy(self.folder) from error
         except OSError as error:
             raise LibraryUnreadableError(
                 f"cannot use the library folder {self.folder}: {error.strerror}; "
@@ -372,7 +378,6 @@ class Store:
 
 
 def _connect(folder: Path) -> sqlite3.Connection:
-    folder.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(
         folder / DATABASE, timeout=WRITE_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
     )
@@ -382,15 +387,19 @@ def _connect(folder: Path) -> sqlite3.Connection:
     return connection
 
 
+def _busy(folder: Path) -> LibraryBusyError:
+    return LibraryBusyError(
+        f"another process is writing to the library {folder} and did not finish within "
+        f"{WRITE_TIMEOUT_SECONDS:.0f} s; try again when it is done"
+    )
+
+
 def _library_error(folder: Path, error: sqlite3.Error) -> LibraryError:
     code = getattr(error, "sqlite_errorcode", None)
     primary = None if code is None else code & 0xFF
     match primary:
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            return LibraryBusyError(
-                f"another process is writing to the library {folder} and did not finish within "
-                f"{WRITE_TIMEOUT_SECONDS:.0f} s; try again when it is done"
-            )
+            return _busy(folder)
         case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
             return LibraryUnreadableError(
                 f"the database {folder / DATABASE} is damaged ({error}); restore the folder from a backup, "

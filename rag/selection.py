@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from index.analysis import topic_terms
+from index.analysis import topic_terms, words
 from index.document import Document
 from rag.answer import Quote, Status
 from rag.discourse import leans
@@ -16,7 +16,12 @@ PAIR_SHARE = 0.01
 """… or this one, when it goes on with the answer that the source gives to a question of its own."""
 
 REPEATED_SHARE = 0.7
-"""Two sentences that share this much of the shorter one's terms say the same."""
+"""A sentence of which so much stands in a chosen one already says the same …"""
+
+NEGATIONS = frozenset(
+    "no not nor never none neither without cannot cant dont doesnt didnt isnt wasnt wont".split()
+)
+"""… unless one denies it, or they differ in a number."""
 
 
 def select(reading: Reading, point: OperatingPoint) -> tuple[Status, tuple[Quote, ...]]:
@@ -49,13 +54,17 @@ def _answer_of(span: Span) -> tuple[str, int] | None:
     return (document.id, sentence.block) if kind == "answer" else None
 
 
-def _says_the_same(span: Span, other: Span) -> bool:
-    mine, theirs = set(topic_terms(_text(span))), set(topic_terms(_text(other)))
-    return len(mine & theirs) >= REPEATED_SHARE * min(len(mine), len(theirs))
+def _says_the_same(span: Span, chosen: Span) -> bool:
+    """Whether the span brings next to nothing that the chosen one does not say."""
+    mine, theirs = _content(span), _content(chosen)
+    if any(term in NEGATIONS or term[0].isdigit() for term in mine ^ theirs):
+        return False
+    return bool(mine) and len(mine & theirs) >= REPEATED_SHARE * len(mine)
 
 
-def _text(span: Span) -> str:
-    return span.hit.document.text[span.start : span.end]
+def _content(span: Span) -> set[str]:
+    text = span.hit.document.text[span.start : span.end]
+    return set(topic_terms(text)) | NEGATIONS.intersection(words(text))
 
 
 def _quote(span: Span) -> Quote:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -219,6 +221,62 @@ def test_threads_add_and_search_at_once(library: Library) -> None:
     assert len(library.documents()) == 12
 
 
+def test_many_open_a_new_library_at_once(tmp_path: Path) -> None:
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            Library.open(tmp_path / "new", embedder=FakeEmbedder()).close()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+CRASH = """
+import os, sys
+from index import Library
+from index.embedding import FakeEmbedder
+from index.vectors import VectorIndex
+
+folder, steps = sys.argv[1], int(sys.argv[2])
+library = Library.open(folder, embedder=FakeEmbedder())
+left = [steps]
+
+def step(*_):
+    left[0] -= 1
+    if left[0] < 0:
+        os._exit(9)
+
+library._store._connection.set_trace_callback(step)
+save = VectorIndex.save
+VectorIndex.save = lambda *arguments: (step(), save(*arguments), step())
+library.add(b"Cats\\n\\nCats sleep. They hunt.", name="cats.txt")
+library.remove(library.documents()[0].id)
+"""
+
+
+def test_a_process_killed_at_any_step_leaves_all_or_nothing(tmp_path: Path) -> None:
+    codes = set()
+    for steps in range(0, 80, 3):
+        folder = tmp_path / str(steps)
+        with Library.open(folder, embedder=FakeEmbedder()) as library:
+            library.add(DOGS, name="dogs.txt")
+        killed = subprocess.run([sys.executable, "-c", CRASH, str(folder), str(steps)], check=False)
+        codes.add(killed.returncode)
+        with Library.open(folder, embedder=FakeEmbedder()) as library:
+            names = [record.name for record in library.documents()]
+            assert names in (["dogs.txt"], ["dogs.txt", "cats.txt"], ["cats.txt"])
+            assert len(nearest_text(library, "sleep")) == len(names)
+            assert len(library.matching(["sleep"], 9)) == len(names)
+    assert codes == {0, 9}  # some were killed, and the last ones came through
+
+
 # Bad input
 
 
@@ -247,6 +305,15 @@ def test_missing_file_folder_and_unreadable_file(library: Library, tmp_path: Pat
         library.add(tmp_path / "nothing.txt")
     with pytest.raises(SourceNotFoundError, match="is a folder"):
         library.add(tmp_path)
+
+
+def test_odd_file_names(library: Library, tmp_path: Path) -> None:
+    with pytest.raises(SourceNotFoundError, match="cannot read"):
+        library.add(tmp_path / ("x" * 300 + ".txt"))
+    file = tmp_path / os.fsdecode(b"caf\xe9.txt")
+    file.write_bytes(CATS)
+    library.add(file)
+    assert [record.name for record in library.documents()] == ["caf?.txt"]
 
 
 def test_too_large_file_names_the_limit(tmp_path: Path) -> None:
@@ -328,6 +395,43 @@ def test_another_model_is_refused_until_reindexed(library: Library) -> None:
         again.add(DOGS, name="dogs.txt")
         assert len(nearest_text(again, "sleep")) == 2
         assert again._store.vectors()[1].shape[1] == 64
+
+
+def other_model(dimension: int) -> FakeEmbedder:
+    embedder = FakeEmbedder(dimension=dimension)
+    embedder.fingerprint = "fake-2"
+    return embedder
+
+
+def test_a_model_changed_while_a_document_was_embedded(library: Library) -> None:
+    library.add(CATS, name="cats.txt")
+
+    def reindex(stage: str, done: int, total: int) -> None:
+        if stage == "store" and not done:
+            with Library.open(library.folder, embedder=other_model(64)) as other:
+                other.reindex()
+
+    with pytest.raises(ModelMismatchError):
+        library.add(DOGS, name="dogs.txt", progress=reindex)
+    with Library.open(library.folder, embedder=other_model(64)) as other:
+        assert [record.name for record in other.documents()] == ["cats.txt"]
+        assert len(nearest_text(other, "sleep")) == 1
+
+
+def test_documents_that_come_and_go_while_reindexing(library: Library) -> None:
+    cats = library.add(CATS, name="cats.txt")
+    changed = False
+
+    def change(stage: str, done: int, total: int) -> None:
+        nonlocal changed
+        if not changed:
+            changed = True
+            with Library.open(library.folder, embedder=library.embedder) as other:
+                other.add(DOGS, name="dogs.txt")
+                other.remove(cats.id)
+
+    library.reindex(progress=change)
+    assert [text.startswith("Dogs") for text in nearest_text(library, "sleep")] == [True]
 
 
 def test_model_that_cannot_load_loses_nothing(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
 
 from index import Library
 from rag import Engine
+from ui.server import create_app
+from ui.settings import Settings
 
 
 @pytest.fixture
@@ -52,3 +58,29 @@ def test_from_file_to_answer_without_a_network(tmp_path: Path, only_loopback: li
         answer = Engine(library).ask("Why did Tesla remove radar and lidar?")
     assert answer.status == "answered"
     assert only_loopback == []
+
+
+@pytest.mark.model
+def test_the_page_and_its_server_without_a_network(
+    real_library: Library, only_loopback: list[object]
+) -> None:
+    app = create_app(real_library, Engine(real_library), Settings())
+    with TestClient(app, "http://127.0.0.1") as client:
+        assert client.get("/").status_code == 200
+        answer = client.post("/api/v1/ask", json={"question": "Why did Tesla remove radar and lidar?"})
+        assert answer.json()["status"] == "answered"
+    assert only_loopback == []
+
+
+def test_telemetry_is_off() -> None:
+    """As a new process has it, whatever the environment of this one is."""
+    program = """
+import ui.chat, os, gradio, huggingface_hub.constants as hub
+from index.embedding import SentenceTransformerEmbedder
+print(gradio.analytics.analytics_enabled(), hub.HF_HUB_DISABLE_TELEMETRY)
+"""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("GRADIO_", "HF_"))}
+    result = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    assert result.stdout.split() == ["False", "True"]

@@ -157,7 +157,33 @@ def test_authored_folder_end_to_end(tmp_path: Path) -> None:
     assert report.by_kind()["factoid"] == (2, 1.0)
 
 
-@pytest.mark.parametrize("content", ["", "{}", '{"data": 3}', '{"data": [{"title": "x"}]}', '{"data": []}'])
+def test_gold_is_found_although_reading_drops_a_rule(tmp_path: Path) -> None:
+    content = squad((1, "How many times did Rex bark?", "42 times"))
+    first = content["data"][0]["paragraphs"][0]  # type: ignore[index]
+    first["context"] += "\r\n" + "-" * 41 + "\r\nThe end of the first part is here."
+    file = tmp_path / "pets.json"
+    file.write_text(json.dumps(content))
+    assert evaluate(file, embedder=FakeEmbedder()).to_json()["measures"]["sentence hit@1"]["value"] == 1.0
+
+
+def test_a_question_that_cannot_be_asked_counts_as_missed(tmp_path: Path) -> None:
+    file = tmp_path / "pets.json"
+    file.write_text(json.dumps(squad((0, " ", "sixteen"), (1, "Who barked at the moon?", "Rex"))))
+    report = evaluate(file, embedder=FakeEmbedder())
+    assert [each.hit_at[0] for each in report.outcomes] == [False, True]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{}",
+        '{"data": 3}',
+        '{"data": [{"title": "x"}]}',
+        '{"data": [{"title": "x", "paragraphs": [{"context": "c", "qas": ["q"]}]}]}',
+        '{"data": []}',
+    ],
+)
 def test_other_files_are_refused_clearly(tmp_path: Path, content: str) -> None:
     file = tmp_path / "bad.json"
     file.write_text(content)

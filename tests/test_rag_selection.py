@@ -99,3 +99,18 @@ def test_what_a_sentence_leans_on(document: Document) -> None:
 def test_a_table_row_leans_on_its_header() -> None:
     table = document_of("# Prices\n\n| Plan | Price |\n|---|---|\n| Basic | 5 |\n| Pro | 9 |\n", "prices.md")
     assert contexts(table)["Pro | 9"] == "Plan | Price"
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("Radar was removed. Radar was removed because it disagreed with the cameras.", 2),
+        ("The drug is safe in pregnancy. The drug is not safe in pregnancy.", 2),
+        ("The bridge opened in 1932. The bridge opened in 1933.", 2),
+        ("Radar was removed because it disagreed with cameras. Radar was removed.", 1),
+        ("🐕 🐕. Dogs bark.", 2),
+    ],
+)
+def test_what_adds_something_is_kept(text: str, kept: int) -> None:
+    document = document_of(f"A title\n\n{text}\n")
+    assert len(quoted(document, 0.9, (0, 0.9), (1, 0.8))[1]) == kept

@@ -36,6 +36,7 @@ from ui.settings import Settings
 
 RADAR = "Why did Tesla remove radar and lidar?"
 
+HERE = "http://127.0.0.1:7860"
 Serving = Callable[[SteeredReader], AbstractContextManager[TestClient]]
 
 
@@ -55,7 +56,7 @@ def serving(module_library: Library) -> Serving:
     def run(reader: SteeredReader) -> Iterator[TestClient]:
         engine = Engine(module_library, reader=reader, max_question_chars=500)
         app = create_app(module_library, engine, Settings())
-        with TestClient(app, raise_server_exceptions=False) as client:
+        with TestClient(app, HERE, raise_server_exceptions=False) as client:
             yield client
 
     return run
@@ -65,7 +66,9 @@ def serving(module_library: Library) -> Serving:
 def client(module_library: Library) -> Iterator[TestClient]:
     """The application, loaded."""
     engine = Engine(module_library, max_question_chars=500)
-    with TestClient(create_app(module_library, engine, Settings()), raise_server_exceptions=False) as client:
+    with TestClient(
+        create_app(module_library, engine, Settings()), HERE, raise_server_exceptions=False
+    ) as client:
         wait_until_ready(client)
         yield client
 
@@ -147,7 +150,42 @@ def assert_secure(response: httpx.Response) -> None:
     assert {name: response.headers[name] for name in SECURITY_HEADERS} == SECURITY_HEADERS
 
 
+# Other sites
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example:7860"},
+        {"Host": "127.0.0.1.evil.example"},
+        {"Host": "["},
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+    ],
+)
+def test_another_site_is_refused(client: TestClient, headers: dict[str, str]) -> None:
+    for response in (
+        client.get("/api/v1/documents", headers=headers),
+        client.post("/gradio_api/upload", headers=headers, files={"files": b"x"}),
+    ):
+        assert_problem(response, 403)
+        assert_secure(response)
+
+
+@pytest.mark.parametrize("host", ["localhost:7860", "127.0.0.1", "[::1]:7860"])
+def test_this_machine_is_not(client: TestClient, host: str) -> None:
+    headers = {"Host": host, "Origin": f"http://{host}"}
+    assert client.get("/api/v1/documents", headers=headers).status_code == 200
+
+
 # Errors
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain"])
+def test_a_body_of_another_kind_is_a_422(client: TestClient, kind: str) -> None:
+    body = '{"question": "Why remove radar?"}'
+    response = client.post("/api/v1/ask", content=body, headers={"content-type": kind})
+    assert_problem(response, 422)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
 
 import uvicorn
 from anyio.to_thread import run_sync as in_thread
@@ -19,7 +20,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, model_validator
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -44,6 +45,9 @@ MODEL_WAIT_SECONDS = 60.0
 RETRY_AFTER_SECONDS = 10
 STOP_SECONDS = 2
 BACKLOG = 128
+
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+FOREIGN = "Quoth answers only to its own address on this machine."
 
 STATUS_OF_ERROR: tuple[tuple[type[QuothError], HTTPStatus], ...] = (
     (QuestionError, HTTPStatus.UNPROCESSABLE_ENTITY),
@@ -106,7 +110,8 @@ class AskRequest(BaseModel):
     @classmethod
     def _is_unicode(cls, body: object) -> object:
         """JSON can hold half of a surrogate pair, which no answer could repeat."""
-        json.dumps(body, ensure_ascii=False).encode()  # raises a ValueError
+        if isinstance(body, dict):
+            json.dumps(body, ensure_ascii=False).encode()  # raises a ValueError
         return body
 
 
@@ -133,6 +138,8 @@ def create_app(library: Library, engine: Engine, settings: Settings) -> FastAPI:
 
     app = FastAPI(lifespan=lifespan, **UNDOCUMENTED)
     app.state.startup = startup
+    if settings.host in LOOPBACK:
+        app.add_middleware(LocalOnly)
     app.add_middleware(SecurityHeaders)
 
     @app.get("/healthz")
@@ -171,11 +178,15 @@ def create_api(library: Library, engine: Engine, startup: Startup) -> FastAPI:
 
 
 async def problem_response(_: Request, error: Exception) -> Response:
+    return problem(error)
+
+
+def problem(error: Exception) -> Response:
     """Any error as problem details (RFC 9457): type, title, status, detail, and nothing of the insides."""
     status, detail = _status_and_detail(error)
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
-    problem = {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail}
-    return JSONResponse(problem, status.value, headers, media_type="application/problem+json")
+    content = {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail}
+    return JSONResponse(content, status.value, headers, media_type="application/problem+json")
 
 
 def _status_and_detail(error: Exception) -> tuple[HTTPStatus, str]:
@@ -193,6 +204,28 @@ def _status_and_detail(error: Exception) -> tuple[HTTPStatus, str]:
 def _validation_line(errors: Sequence[Any]) -> str:
     """What is wrong where, without the value that was sent."""
     return "; ".join(f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in errors)
+
+
+class LocalOnly:
+    """Refuses what the page of another site can make a browser send here: requests under another host's
+    name (DNS rebinding) or from another origin."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self._app
+        if scope["type"] in ("http", "websocket") and not _is_local(Headers(scope=scope)):
+            app = problem(HTTPException(HTTPStatus.FORBIDDEN, FOREIGN))
+        await app(scope, receive, send)
+
+
+def _is_local(headers: Headers) -> bool:
+    addresses = [f"//{headers.get('host', '')}", *headers.getlist("origin")]
+    try:
+        return all(urlsplit(address).hostname in LOOPBACK for address in addresses)
+    except ValueError:
+        return False
 
 
 class SecurityHeaders:
