@@ -10,10 +10,8 @@ from rag.reader import OperatingPoint, Reading, Span
 
 MAX_QUOTES = 3
 QUOTE_SHARE = 0.1
-"""A further quote needs at least this share of the best one's score …"""
-
-PAIR_SHARE = 0.01
-"""… or this one, when it goes on with the answer that the source gives to a question of its own."""
+"""A further quote needs at least this share of the best one's score, unless it goes on with the answer that
+the source gives to a question of its own: such an answer is one unit."""
 
 REPEATED_SHARE = 0.7
 """A sentence of which so much stands in a chosen one already says the same …"""
@@ -34,16 +32,14 @@ def select(reading: Reading, point: OperatingPoint) -> tuple[Status, tuple[Quote
     for span in reading.spans[1:]:
         if len(chosen) == MAX_QUOTES:
             break
-        adds = status != "answered" or span.score >= _least_share(span, best) * best.score
+        adds = status != "answered" or span.score >= QUOTE_SHARE * best.score or _same_answer(span, best)
         if adds and not any(_says_the_same(span, other) for other in chosen):
             chosen.append(span)
     return status, tuple(_quote(span) for span in chosen)
 
 
-def _least_share(span: Span, best: Span) -> float:
-    return (
-        PAIR_SHARE if _answer_of(span) is not None and _answer_of(span) == _answer_of(best) else QUOTE_SHARE
-    )
+def _same_answer(span: Span, best: Span) -> bool:
+    return _answer_of(best) is not None and _answer_of(span) == _answer_of(best)
 
 
 def _answer_of(span: Span) -> tuple[str, int] | None:

@@ -58,7 +58,7 @@ def test_at_most_three_and_none_far_below_the_best(document: Document) -> None:
 
 def test_the_rest_of_an_answer_comes_along(document: Document) -> None:
     answer = [n for n in range(len(document.sentences)) if document.block_of(n).kind == "answer"]
-    assert quoted(document, 0.9, (answer[0], 0.9), (0, 0.05), (answer[1], 0.04))[1] == [
+    assert quoted(document, 0.9, (answer[0], 0.9), (0, 0.05), (answer[1], 0.001))[1] == [
         "Dogs bark at strangers.",
         "This scares thieves.",
     ]
