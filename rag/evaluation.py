@@ -252,11 +252,12 @@ def _answer(engine: Engine, document: Document, question: Question) -> Answer:
 
 def _is_right(quote: Quote, gold: Gold) -> bool:
     """The quote overlaps an answer and lies in the answer's paragraph."""
-    inside = any(_overlap((quote.start, quote.end), paragraph) for paragraph in gold.paragraphs)
-    return inside and any(_overlap((quote.start, quote.end), answer) for answer in gold.answers)
+    inside = any(overlap((quote.start, quote.end), paragraph) for paragraph in gold.paragraphs)
+    return inside and any(overlap((quote.start, quote.end), answer) for answer in gold.answers)
 
 
-def _overlap(one: Span, other: Span) -> bool:
+def overlap(one: Span, other: Span) -> bool:
+    """Whether two half-open ranges share a character."""
     return one[0] < other[1] and other[0] < one[1]
 
 
@@ -266,7 +267,7 @@ def _recall(library: Library, document: Document, question: Question, gold: Gold
     hits = retrieve(library, question.text, [document.id]).hits
     spans = [(hit.stored.passage.start, hit.stored.passage.end) for hit in hits]
     return tuple(
-        any(_overlap(span, paragraph) for span in spans[:k] for paragraph in gold.paragraphs)
+        any(overlap(span, paragraph) for span in spans[:k] for paragraph in gold.paragraphs)
         for k in RECALL_AT
     )
 

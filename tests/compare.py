@@ -20,7 +20,7 @@ from rich.table import Table
 
 from index import Library, passages
 from index.embedding import FloatArray, SentenceTransformerEmbedder
-from rag.evaluation import Article, Gold, gold_of, load_articles
+from rag.evaluation import Article, Gold, gold_of, load_articles, overlap
 from rag.reader.features import FEATURES, Candidate, candidates_of, feature_matrix
 from rag.reader.linear import LinearReader
 from rag.retrieval import BM25_WEIGHT, Hit, Retrieved, retrieve
@@ -67,7 +67,7 @@ METHODS: dict[str, Method] = {
 
 
 def right(found: list[Candidate], gold: Gold) -> list[bool]:
-    return [any(each.span[0] < end and start < each.span[1] for start, end in gold.answers) for each in found]
+    return [any(overlap(each.span, answer) for answer in gold.answers) for each in found]
 
 
 ORDERS: dict[str, Callable[[Hit], float]] = {
@@ -79,7 +79,7 @@ ORDERS: dict[str, Callable[[Hit], float]] = {
 
 def paragraph_at(hits: list[Hit], gold: Gold, k: int) -> bool:
     spans = [(hit.stored.passage.start, hit.stored.passage.end) for hit in hits[:k]]
-    return any(one[0] < end and start < one[1] for one in spans for start, end in gold.paragraphs)
+    return any(overlap(span, paragraph) for span in spans for paragraph in gold.paragraphs)
 
 
 def measure(articles: list[Article], embedder: SentenceTransformerEmbedder) -> dict[str, tuple[float, ...]]:

@@ -22,7 +22,7 @@ from sklearn.linear_model import LogisticRegression
 
 from index import Document, Library
 from index.embedding import FloatArray
-from rag.evaluation import Article, Span, gold_of, load_articles
+from rag.evaluation import Article, Span, gold_of, load_articles, overlap
 from rag.reader.features import FEATURES, candidates_of, feature_matrix
 from rag.reader.linear import EVIDENCE, Coefficients, evidence_row
 from rag.retrieval import Query, retrieve
@@ -82,7 +82,7 @@ def _example(
     retrieved = retrieve(library, question, [document.id])
     found = candidates_of(retrieved)
     rows = feature_matrix(retrieved, found)
-    right = [any(each.span[0] < end and start < each.span[1] for start, end in answers) for each in found]
+    right = [any(overlap(each.span, answer) for answer in answers) for each in found]
     return Example(
         retrieved.query,
         [each.passage for each in found],
