@@ -68,6 +68,14 @@ def test_in_a_pipe_a_quote_is_one_plain_line_and_its_citation_another(
     )
 
 
+def test_a_question_of_the_source_stands_before_its_first_quote_only(
+    document: Document, quote: Quote, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = printed(Answer("q", "q", "answered", 0.9, quotes=(quote, quote)), document, capsys)
+    assert shown.count("Why was radar removed?") == 1
+    assert "[2] It disagreed" in shown
+
+
 @pytest.mark.usefixtures("on_a_terminal")
 def test_on_a_terminal_lines_fit_and_the_focus_is_bold(
     document: Document, quote: Quote, capsys: pytest.CaptureFixture[str]

@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -62,12 +63,21 @@ def print_answer(answer: Answer, documents: Mapping[str, Document]) -> None:
         console.print(_VERDICT[answer.status])
     if answer.leads:
         console.print(f"\n{_LEADS[answer.status]}")
-    for number, quote in enumerate(answer.quotes, start=1):
+    for number, quote in enumerate(_contexts_once(answer.quotes), start=1):
         _print_quote(console, quote, documents[quote.document_id], f"[{number}] ")
-    for lead in answer.leads:
+    for lead in _contexts_once(answer.leads):
         _print_quote(console, lead, documents[lead.document_id], "  - ")
     if answer.quotes:
         console.print(f"Confidence: {answer.confidence:.0%}", style="dim")
+
+
+def _contexts_once(quotes: Sequence[Quote]) -> Iterator[Quote]:
+    """The quotes, without the context that an earlier one was printed with."""
+    printed = set()
+    for quote in quotes:
+        context = (quote.document_id, quote.context)
+        yield replace(quote, context=None) if context in printed else quote
+        printed.add(context)
 
 
 def _print_quote(console: Console, quote: Quote, document: Document, marker: str) -> None:
