@@ -1,6 +1,6 @@
 """Fits `linear.json`: python -m rag.reader.fit DATA_FOLDER
 
-DATA_FOLDER holds `authored/train` and `squad_articles_train.json`. Deterministic; about ten minutes on two
+DATA_FOLDER holds `authored/train` and `squad_articles_train.json`. Deterministic; about eight minutes on two
 cores, nearly all of it embedding the documents. Nothing named dev is read.
 """
 
