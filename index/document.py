@@ -50,6 +50,11 @@ class Part:
     label_start: int | None = None
     context: int | None = None
 
+    @property
+    def outer_start(self) -> int:
+        """Where the part begins, its label included."""
+        return self.start if self.label_start is None else self.label_start
+
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
@@ -145,20 +150,21 @@ def assemble(parsed: Parsed, *, document_id: str, name: str) -> Document:
     Raises ValueError when the parts overlap or leave the text: that is a defect of the parser.
     """
     check_parts(parsed)
-    sections, blocks = _sections_and_blocks(parsed, fallback=parsed.title or name or "Untitled")
+    title = _title(parsed, name)
+    sections, blocks = _sections_and_blocks(parsed, title)
     sentences = tuple(
         Sentence(start, end, number)
         for number, block in enumerate(blocks)
         for start, end in sentence_spans(parsed.text, block.start, block.end, by_line=block.kind == "code")
     )
-    return Document(document_id, _title(parsed, name), parsed.text, sections, blocks, sentences, name)
+    return Document(document_id, title, parsed.text, sections, blocks, sentences, name)
 
 
 def check_parts(parsed: Parsed) -> None:
     """Raise ValueError unless the parts are ordered, disjoint, inside the text and cover all of it."""
     at = 0
     for part in parsed.parts:
-        start = part.start if part.label_start is None else part.label_start
+        start = part.outer_start
         if not at <= start <= part.start < part.end <= len(parsed.text):
             raise ValueError(f"part {part} overlaps the one before it, is empty or leaves the text")
         if parsed.text[at:start].strip():
@@ -178,8 +184,7 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _sections_and_blocks(parsed: Parsed, fallback: str) -> tuple[tuple[Section, ...], tuple[Block, ...]]:
-    title = _title(parsed, fallback)
+def _sections_and_blocks(parsed: Parsed, title: str) -> tuple[tuple[Section, ...], tuple[Block, ...]]:
     has_headings = any(part.kind == "heading" for part in parsed.parts)
     root = INTRODUCTION if has_headings else title
     sections: list[Section] = []
@@ -194,7 +199,7 @@ def _sections_and_blocks(parsed: Parsed, fallback: str) -> tuple[tuple[Section, 
             path = [entry for entry in path if entry[0] < part.level] + [(part.level, heading)]
             sections.append(_open_section(part, heading, tuple(text for _, text in path)))
             continue
-        start = part.start if part.label_start is None else part.label_start
+        start = part.outer_start
         if not sections:
             sections.append(Section(root, 0, (root,), start, start, start, start))
         context = None if part.context is None else block_of_part.get(part.context)
@@ -204,7 +209,7 @@ def _sections_and_blocks(parsed: Parsed, fallback: str) -> tuple[tuple[Section, 
 
 
 def _open_section(part: Part, heading: str, path: tuple[str, ...]) -> Section:
-    start = part.start if part.label_start is None else part.label_start
+    start = part.outer_start
     return Section(heading, part.level, path, start, start, part.start, part.end)
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from index import Document, Library
+from index import Library
 from index.errors import QuestionError, QuothError
 from rag.answer import Answer, Quote, Turn
 from rag.reader import Reader
@@ -107,7 +107,7 @@ class Engine:
 def check_exact(quotes: Sequence[Quote], library: Library) -> None:
     """Raise InexactQuoteError unless every quote stands in its document exactly as it says."""
     for quote in quotes:
-        document: Document = library.document(quote.document_id)
+        document = library.document(quote.document_id)
         if not quote.is_exact(document):
             raise InexactQuoteError(
                 f"a quote at {quote.start}:{quote.end} of {document.title!r} is not exact; please report this"

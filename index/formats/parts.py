@@ -111,6 +111,6 @@ class PartList:
     def _add_ornamented(self, part: Part) -> None:
         content = ornament_end(self._text, part.start, part.end)
         if content > part.start:
-            label_start = part.start if part.label_start is None else part.label_start
+            label_start = part.outer_start
             part = replace(part, start=content, label_start=label_start)
         self._add(part)

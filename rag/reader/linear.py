@@ -102,10 +102,9 @@ class LinearReader:
         evidence = evidence_row(retrieved.query, [each.passage for each in found], rows, scores)
         confidence = float(sigmoid(self._confidence(evidence[None, :]))[0])
         relative = np.exp(scores - scores[order[0]])  # 1 for the best
-        return Reading(
-            tuple(_span(retrieved.query, found[at], confidence * float(relative[at])) for at in order),
-            confidence,
-        )
+        wanted = expectation(retrieved.query.text)
+        spans = (_span(retrieved.query, wanted, found[at], confidence * float(relative[at])) for at in order)
+        return Reading(tuple(spans), confidence)
 
 
 def evidence_row(query: Query, passages: Sequence[int], rows: FloatArray, scores: FloatArray) -> FloatArray:
@@ -132,17 +131,16 @@ def evidence_row(query: Query, passages: Sequence[int], rows: FloatArray, scores
     return np.asarray([values[name] for name in EVIDENCE], dtype=np.float32)
 
 
-def _span(query: Query, candidate: Candidate, score: float) -> Span:
+def _span(query: Query, wanted: Expectation, candidate: Candidate, score: float) -> Span:
     start, end = candidate.span
-    return Span(candidate.hit, start, end, score, _focus(query, candidate))
+    return Span(candidate.hit, start, end, score, _focus(query, wanted, candidate))
 
 
-def _focus(query: Query, candidate: Candidate) -> tuple[int, int] | None:
+def _focus(query: Query, wanted: Expectation, candidate: Candidate) -> tuple[int, int] | None:
     """The first thing of the kind that the question wants and does not itself say.
 
     How and what-is questions have none: what answers them is the sentence.
     """
-    wanted = expectation(query.text)
     if wanted not in FOCUSED:
         return None
     start, _ = candidate.span
