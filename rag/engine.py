@@ -10,7 +10,7 @@ from index import Library
 from index.errors import QuestionError, QuothError
 from rag.answer import Answer, Quote, Turn
 from rag.reader import Reader
-from rag.reader.linear import LinearReader
+from rag.reader.trained import TrainedReader
 from rag.retrieval import retrieve
 from rag.selection import select
 
@@ -25,7 +25,11 @@ class InexactQuoteError(QuothError):
 
 
 class Engine:
-    """Answers questions from one library. Safe to share between threads."""
+    """Answers questions from one library. Safe to share between threads.
+
+    `strict`, 0 to 1, moves the confidence that an answer needs: lower answers more readily, higher abstains
+    more readily, 0.5 is where both mistakes are rarest together.
+    """
 
     def __init__(
         self,
@@ -33,11 +37,13 @@ class Engine:
         *,
         reader: Reader | None = None,
         max_question_chars: int = MAX_QUESTION_CHARS,
+        strict: float = 0.5,
         on_stage: OnStage | None = None,
     ) -> None:
         self._library = library
-        self._reader = reader or LinearReader()
+        self._reader = reader or TrainedReader()
         self._max_question_chars = max_question_chars
+        self._strict = strict
         self._on_stage = on_stage or _unwatched
         self._ready = False
 
@@ -72,7 +78,7 @@ class Engine:
         with self._timed("read"):
             reading = self._reader.read(retrieved)
         with self._timed("select"):
-            status, quotes = select(reading, self._reader.operating_point)
+            status, quotes = select(reading, self._reader.operating_point.moved(self._strict))
             check_exact(quotes, self._library)
         if status == "answered":
             return Answer(question, question, status, reading.confidence, quotes=quotes)

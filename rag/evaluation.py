@@ -37,6 +37,7 @@ FloatVector = NDArray[np.float64]
 RESAMPLES = 1_000
 COVERAGES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 RECALL_AT = (1, 3, 5)
+CONFIDENCE_BINS = 10
 
 _LINE_END = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 
@@ -190,6 +191,11 @@ class Outcome:
         return bool(self.question.answers)
 
     @property
+    def held(self) -> bool:
+        """Whether the first quote (or lead) answers: what the confidence speaks of."""
+        return self.answerable and self.hit_at[0]
+
+    @property
     def right(self) -> bool:
         """Answered rightly, or rightly abstained."""
         answered = self.status == "answered"
@@ -311,6 +317,20 @@ def auroc(scores: FloatVector, positive: NDArray[np.bool_]) -> float:
     return float(below.sum() / (2 * len(positives) * len(negatives)))
 
 
+def _bins(confidence: FloatVector, held: NDArray[np.bool_]) -> list[tuple[float, float, int]]:
+    tenths = np.minimum((confidence * CONFIDENCE_BINS).astype(int), CONFIDENCE_BINS - 1)
+    return [
+        (float(confidence[inside].mean()), float(held[inside].mean()), int(inside.sum()))
+        for each in range(CONFIDENCE_BINS)
+        if (inside := tenths == each).any()
+    ]
+
+
+def _calibration_error(confidence: FloatVector, held: NDArray[np.bool_]) -> float:
+    """Expected calibration error over equal bins (Naeini et al. 2015): 0 is calibrated."""
+    return sum(abs(stated - share) * n for stated, share, n in _bins(confidence, held)) / len(confidence)
+
+
 def bootstrap(metric: Callable[[NDArray[np.int64]], float], n: int, seed: int = 0) -> tuple[float, float]:
     """95 % percentile interval of a metric over resampled questions (Efron 1979)."""
     generator = np.random.default_rng(seed)
@@ -352,6 +372,7 @@ class Report:
         answerable = np.array([each.answerable for each in outcomes])
         confidence = np.array([each.confidence for each in outcomes])
         right = np.array([each.right for each in outcomes], dtype=float)
+        held = np.array([each.held for each in outcomes])
 
         def share(values: Iterable[float], among: NDArray[np.bool_]) -> Callable[[NDArray[np.int64]], float]:
             column = np.array(list(values), dtype=float)
@@ -368,6 +389,7 @@ class Report:
             "focus F1": share((each.f1 for each in outcomes), answerable),
             "focus exact match": share((each.exact_match for each in outcomes), answerable),
             "abstention AUROC": lambda at: auroc(confidence[at], answerable[at]),
+            "calibration error": lambda at: _calibration_error(confidence[at], held[at]),
             "answered rightly": answered_rightly,
             "rightly abstained": abstained,
             "balanced mean": lambda at: (answered_rightly(at) + abstained(at)) / 2,
@@ -379,12 +401,17 @@ class Report:
     def risk_coverage(self) -> list[tuple[float, float]]:
         """(coverage, risk): answering only the surest share of all questions, how many of those are wrong."""
         surest = sorted(self.outcomes, key=lambda each: -each.confidence)
-        wrong = np.cumsum([not (each.answerable and each.hit_at[0]) for each in surest])
+        wrong = np.cumsum([not each.held for each in surest])
         counts = [max(1, round(coverage * len(surest))) for coverage in COVERAGES]
         return [
             (coverage, float(wrong[count - 1] / count))
             for coverage, count in zip(COVERAGES, counts, strict=True)
         ]
+
+    def reliability(self) -> list[tuple[float, float, int]]:
+        """(mean confidence stated, share that held, number of questions) per tenth of confidence."""
+        confidence = np.array([each.confidence for each in self.outcomes])
+        return _bins(confidence, np.array([each.held for each in self.outcomes]))
 
     def by_kind(self) -> dict[str, tuple[int, float]]:
         """Per kind of question its number and the share right: hit@1, or abstained when unanswerable."""
@@ -414,6 +441,9 @@ class Report:
                 for each in self.measures()
             },
             "risk_coverage": [{"coverage": c, "risk": r} for c, r in self.risk_coverage()],
+            "reliability": [
+                {"confidence": stated, "held": share, "n": n} for stated, share, n in self.reliability()
+            ],
             "by_kind": {kind: {"n": n, "right": right} for kind, (n, right) in self.by_kind().items()},
             "latency": self.latency(),
         }

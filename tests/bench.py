@@ -37,7 +37,9 @@ def main() -> None:
         console.print(table("quoth serve, a new library", step, serve_steps(Path(folder) / "served")))
         console.print(table("In one process", step, library_steps(Path(folder) / "library")))
         stages = ("stage", "p50 ms", "p95 ms", "share")
-        console.print(table("A warm question", stages, question_stages(Path(folder) / "asked")))
+        for name, text in (("the summary", summary()), ("an article of 35 paragraphs", article())):
+            rows = question_stages(Path(folder) / name, text)
+            console.print(table(f"A warm question to {name}", stages, rows))
 
 
 def table(title: str, header: Row, rows: Iterable[Row]) -> Table:
@@ -128,21 +130,29 @@ def measured(name: str, step: Callable[[], object]) -> Row:
     return name, f"{time.perf_counter() - started:.2f}", resident_mib(os.getpid())
 
 
-def question_stages(folder: Path) -> Iterator[Row]:
-    """Every stage's share of a question, over questions that the summary itself asks."""
+def question_stages(folder: Path, text: str) -> Iterator[Row]:
+    """Every stage's share of a question to a document, and what ONNX Runtime alone takes for its tensors."""
     from index import Library
     from rag import Engine
+    from rag.reader.scoring import READ_HITS
+    from rag.reader.trained import TrainedReader
+    from rag.retrieval import retrieve
 
     seconds: dict[str, list[float]] = defaultdict(list)
     with Library.open(folder) as library:
-        library.add_bundled()
-        engine = Engine(library, on_stage=lambda stage, took: seconds[stage].append(took))
+        library.add(text.encode(), name="bench.txt")
+        reader = TrainedReader()
+        engine = Engine(library, reader=reader, on_stage=lambda stage, took: seconds[stage].append(took))
         engine.ask(QUESTION)
         seconds.clear()
         for question in questions(summary()):
             started = time.perf_counter()
             engine.ask(question)
             seconds["in all"].append(time.perf_counter() - started)
+            tensors = reader.scorer.tensors(question, retrieve(library, question).hits[:READ_HITS])
+            started = time.perf_counter()
+            reader.scorer.run_tensors(tensors)
+            seconds["the network alone, of read"].append(time.perf_counter() - started)
     total = sum(seconds["in all"])
     for stage, took in seconds.items():
         p50, p95 = np.percentile(took, (50, 95)) * 1000
@@ -152,6 +162,13 @@ def question_stages(folder: Path) -> Iterator[Row]:
 
 def summary() -> str:
     return files("index.corpus").joinpath("hacking_the_universe.txt").read_text(encoding="utf-8")
+
+
+def article() -> str:
+    """Thirty-five paragraphs of about a hundred words, one after another, from the bundled summary's own."""
+    words = " ".join(line for line in summary().splitlines() if len(line) > 80).split()
+    paragraphs = (" ".join(words[at % len(words) :][:100]) for at in range(0, 35 * 97, 97))
+    return "An article\n\n" + "\n\n".join(paragraphs) + "\n"
 
 
 def questions(text: str) -> list[str]:

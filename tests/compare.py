@@ -22,7 +22,6 @@ from index import Library, passages
 from index.embedding import FloatArray, SentenceTransformerEmbedder
 from rag.evaluation import Article, Gold, gold_of, load_articles, overlap
 from rag.reader.features import FEATURES, Candidate, candidates_of, feature_matrix
-from rag.reader.linear import LinearReader
 from rag.retrieval import BM25_WEIGHT, Hit, Retrieved, retrieve
 
 DEV_SETS = ("authored/dev", "squad2_articles_dev.json")
@@ -54,8 +53,6 @@ def reciprocal_rank(_: Retrieved, rows: FloatArray) -> FloatArray:
     return np.asarray(sum(1.0 / (60 + 1 + rank) for rank in ranks), dtype=np.float32)
 
 
-READER = LinearReader()
-
 METHODS: dict[str, Method] = {
     "dense sentences": feature("sentence_similarity"),
     "BM25 sentences": feature("sentence_bm25"),
@@ -64,7 +61,6 @@ METHODS: dict[str, Method] = {
     "similarity + 0.05 BM25": both(BM25_WEIGHT, 0.0),
     "similarity + 0.10 BM25": both(0.10, 0.0),
     "similarity + 0.05 BM25, half the passage's": both(BM25_WEIGHT, 0.5),
-    "fitted reader (shipped)": lambda _, rows: READER.ranking(rows),
 }
 
 
@@ -95,7 +91,7 @@ def measure(articles: list[Article], embedder: SentenceTransformerEmbedder) -> d
                 gold = gold_of(document, article, question)
                 retrieved = retrieve(library, question.text, [document.id])
                 found = candidates_of(retrieved)
-                rows, marks = feature_matrix(retrieved, found), np.array(right(found, gold))
+                rows, marks = feature_matrix(retrieved, found, {}), np.array(right(found, gold))
                 for name, method in METHODS.items():
                     order = np.argsort(-method(retrieved, rows), kind="stable")
                     outcomes[name].append((bool(marks[order[:1]].any()), bool(marks[order[:3]].any())))

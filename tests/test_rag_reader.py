@@ -1,33 +1,44 @@
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
 from index import Library
-from index.errors import ModelError
+from index.errors import ModelError, WeightsDamagedError
 from rag.discourse import leans
+from rag.reader import OperatingPoint
+from rag.reader.evidence import EVIDENCE
 from rag.reader.expectation import expectation, mentions
 from rag.reader.features import FEATURES, candidates_of, coverage, feature_matrix
-from rag.reader.linear import EVIDENCE, LinearReader, sigmoid, softmax
+from rag.reader.linear import sigmoid, softmax
+from rag.reader.scoring import SentenceScorer
+from rag.reader.trained import CALIBRATION, MODEL_FOLDER, WEIGHTS, TrainedReader
 from rag.retrieval import retrieve
 
-FLAT = {
-    "ranking": {
-        "features": list(FEATURES),
-        "mean": [0.0] * len(FEATURES),
-        "scale": [1.0] * len(FEATURES),
-        "weights": [float(name == "sentence_similarity") for name in FEATURES],
-        "bias": 0.0,
-    },
-    "confidence": {
-        "features": list(EVIDENCE),
-        "mean": [0.0] * len(EVIDENCE),
-        "scale": [1.0] * len(EVIDENCE),
-        "weights": [float(name == "best_similarity") for name in EVIDENCE],
-        "bias": 0.0,
-    },
-    "operating_point": {"answer": 0.6, "unsure": 0.4},
-}
+
+def flat(folder: Path, **changes: Any) -> Path:
+    """A model folder whose ranking is the similarity of the sentence alone."""
+    shipped = json.loads((MODEL_FOLDER / CALIBRATION).read_text("utf-8"))
+    (folder / WEIGHTS).symlink_to(MODEL_FOLDER / WEIGHTS)
+    content = {
+        "sha256": shipped["sha256"],
+        "ranking": linear(FEATURES, "sentence_similarity"),
+        "confidence": linear(EVIDENCE, "sentence_similarity"),
+        "operating_point": {"answer": 0.6, "unsure": 0.4},
+    }
+    (folder / CALIBRATION).write_text(json.dumps(content | changes), "utf-8")
+    return folder
+
+
+def linear(names: Sequence[str], only: str) -> dict[str, Any]:
+    zeros, ones = [0.0] * len(names), [1.0] * len(names)
+    weights = [float(name == only) for name in names]
+    return {"features": list(names), "mean": zeros, "scale": ones, "weights": weights, "bias": 0.0}
 
 
 @pytest.mark.parametrize(
@@ -92,18 +103,18 @@ def test_feature_matrix_has_a_row_a_sentence(library: Library) -> None:
     assert document is not None
     retrieved = retrieve(library, "How many trainable parameters are there?")
     found = candidates_of(retrieved)
-    rows = feature_matrix(retrieved, found)
+    rows = feature_matrix(retrieved, found, {})
     assert rows.shape == (len(found), len(FEATURES))
     assert np.isfinite(rows).all()
     assert len({each.span for each in found}) == len(found)
 
 
-def test_reading_is_ordered_and_says_how_sure_it_is(library: Library) -> None:
+def test_reading_is_ordered_and_says_how_sure_it_is(library: Library, tmp_path: Path) -> None:
     library.add_bundled()
     retrieved = retrieve(
         library, "Sensors aren’t free; they add supply chain complexity and bloat the software"
     )
-    reading = LinearReader(FLAT).read(retrieved)
+    reading = TrainedReader(flat(tmp_path)).read(retrieved)
     best = reading.spans[0]
     assert best.hit.document.text[best.start : best.end].startswith("Sensors aren’t free;")
     assert best.score == pytest.approx(reading.confidence)
@@ -112,23 +123,87 @@ def test_reading_is_ordered_and_says_how_sure_it_is(library: Library) -> None:
     assert all(0 <= score <= 1 for score in scores)
 
 
+def test_what_the_network_says_becomes_features(library: Library) -> None:
+    library.add_bundled()
+    retrieved = retrieve(library, "How many trainable parameters are there?")
+    found = candidates_of(retrieved)
+    read = found[0].passage
+    spans = len(found[0].hit.stored.passage.spans)
+    logits = {read: np.linspace(-20, 3, spans, dtype=np.float32)}
+    rows = feature_matrix(retrieved, found, logits)
+    columns = dict(zip(FEATURES, rows.T, strict=True))
+    mine = np.array([each.passage == read for each in found])
+    assert columns["is_read"].tolist() == mine.astype(float).tolist()
+    assert not columns["logit"][~mine].any()
+    assert columns["logit"][mine].min() == -12  # how far below makes no difference
+    assert columns["logit"][mine].max() == pytest.approx(3)
+    assert columns["best_logit"].sum() == 1
+    assert columns["logit_behind_best"].max() == 0
+
+
 def test_a_question_in_the_source_leads_to_its_answer(library: Library) -> None:
     document = library.add_bundled()
     assert document is not None
     retrieved = retrieve(library, "What is the significance of the “knobs” in a neural net?")
     found = candidates_of(retrieved)
-    match = feature_matrix(retrieved, found)[:, FEATURES.index("answers_matching_question")]
+    match = feature_matrix(retrieved, found, {})[:, FEATURES.index("answers_matching_question")]
     assert found[int(match.argmax())].text == "They are the trainable parameters."
 
 
-def test_coefficients_of_other_features_are_refused() -> None:
-    other = FLAT | {"ranking": FLAT["ranking"] | {"features": ["something"]}}  # type: ignore[operator]
-    with pytest.raises(ModelError, match="fit"):
-        LinearReader(other).load()
+def test_coefficients_of_other_features_are_refused(tmp_path: Path) -> None:
+    other = linear(["something"], "something")
+    with pytest.raises(ModelError, match="train"):
+        TrainedReader(flat(tmp_path, ranking=other)).load()
 
 
-def test_shipped_coefficients_load() -> None:
-    reader = LinearReader()
+def test_weights_of_other_bytes_are_refused(tmp_path: Path) -> None:
+    folder = flat(tmp_path)
+    damaged = bytearray((folder / WEIGHTS).read_bytes())
+    damaged[1_000_000] ^= 1
+    (folder / WEIGHTS).unlink()
+    (folder / WEIGHTS).write_bytes(damaged)
+    with pytest.raises(WeightsDamagedError, match="reinstall"):
+        TrainedReader(folder).load()
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=CALIBRATION):
+        TrainedReader(tmp_path).load()
+    (flat(tmp_path) / WEIGHTS).unlink()
+    with pytest.raises(ModelError, match=WEIGHTS):
+        TrainedReader(tmp_path).load()
+
+
+def test_the_shipped_reader_loads() -> None:
+    reader = TrainedReader()
     reader.load()
     point = reader.operating_point
     assert 0 < point.unsure < point.answer < 1
+
+
+def test_the_shipped_weights_say_what_pytorch_said() -> None:
+    """Eight-bit integers move a logit a little; the order and the size of what is said stay."""
+    sha256 = json.loads((MODEL_FOLDER / CALIBRATION).read_text("utf-8"))["sha256"]
+    scorer = SentenceScorer(MODEL_FOLDER / WEIGHTS, sha256)
+    cases = json.loads((MODEL_FOLDER / "reference.json").read_text("utf-8"))
+    moved = []
+    for case in cases:
+        spans = [(start, end) for start, end in case["spans"]]
+        ((logits, _, _),) = scorer.run(case["question"], [(case["text"], spans)])
+        moved.append(np.abs(logits - np.array(case["logits"])).max())
+    assert len(cases) >= 30
+    assert np.median(moved) < 0.5
+    assert max(moved) < 2.0
+
+
+@pytest.mark.parametrize(
+    ("strict", "answered"), [(0.0, 1.0), (0.3, 0.64), (0.5, 0.4), (0.8, 0.15), (1.0, 0.0)]
+)
+def test_strictness_moves_the_decision(strict: float, answered: float) -> None:
+    point = OperatingPoint(0.6, 0.2).moved(strict)
+    decided = [point.status(confidence) for confidence in np.linspace(0.005, 0.995, 100)]
+    assert decided.count("answered") / 100 == pytest.approx(answered, abs=0.02)
+
+
+def test_the_middle_of_strictness_is_the_fitted_point() -> None:
+    assert OperatingPoint(0.6, 0.2).moved(0.5) == OperatingPoint(0.6, 0.2)

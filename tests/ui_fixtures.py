@@ -17,7 +17,7 @@ from playwright.sync_api import ViewportSize
 from index import Library
 from rag import Engine
 from rag.reader import OperatingPoint, Reader, Reading
-from rag.reader.linear import LinearReader
+from rag.reader.trained import TrainedReader
 from rag.retrieval import Retrieved
 from ui.server import create_app
 from ui.settings import Settings
@@ -43,7 +43,7 @@ class SteeredReader:
     load_error: Exception | None = None
     read_error: Exception | None = None
     decides: OperatingPoint | None = None
-    inner: LinearReader = field(default_factory=LinearReader)
+    inner: TrainedReader = field(default_factory=TrainedReader)
 
     @property
     def operating_point(self) -> OperatingPoint:

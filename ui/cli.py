@@ -20,7 +20,6 @@ import click
 
 from index import Document, DocumentRecord, Library
 from index.errors import DocumentError, DocumentNotFoundError, QuestionError, QuothError
-from rag import Engine
 from ui import terminal
 from ui.settings import (
     Settings,
@@ -29,6 +28,7 @@ from ui.settings import (
     embedder,
     env_name,
     load_settings,
+    open_engine,
     open_library,
     option_name,
 )
@@ -142,7 +142,7 @@ def cli(ctx: click.Context, debug: bool | None) -> None:
 
 
 @cli.command()
-@_with_settings("host", "port", "library")
+@_with_settings("host", "port", "library", "strict")
 def serve(settings: Settings) -> None:
     """Start the page where people ask and read. Ctrl-C stops it.
 
@@ -167,7 +167,7 @@ def _announce(address: str) -> None:
     "--document", "prefixes", multiple=True, metavar="ID", help="Ask this document alone; repeatable."
 )
 @_json_option
-@_with_settings("library")
+@_with_settings("library", "strict")
 @click.pass_context
 def ask(
     ctx: click.Context, question: str, prefixes: tuple[str, ...], as_json: bool, settings: Settings
@@ -184,7 +184,7 @@ def ask(
     """
     with _library_with_summary(settings) as library, terminal.progress("asking"):
         documents = [_find(library, prefix).id for prefix in prefixes] or None
-        answer = Engine(library, max_question_chars=settings.max_question_chars).ask(question, documents)
+        answer = open_engine(settings, library).ask(question, documents)
         cited = {quote.document_id for quote in answer.quotes + answer.leads}
         sources = {document_id: library.document(document_id) for document_id in cited}
     if as_json:

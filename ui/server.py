@@ -36,7 +36,7 @@ from index.errors import (
     UnsupportedFormatError,
 )
 from rag import Answer, Engine, Turn
-from ui.settings import Settings, open_library
+from ui.settings import Settings, open_engine, open_library
 from ui.startup import Startup
 
 log = logging.getLogger(__name__)
@@ -257,7 +257,7 @@ def serve(settings: Settings, started: Callable[[str], None]) -> None:
         open_library(settings) as library,
     ):
         started(_address(settings.host, listener))
-        engine = Engine(library, max_question_chars=settings.max_question_chars)
+        engine = open_engine(settings, library)
         app = create_app(library, engine, settings)
         config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=STOP_SECONDS)
         try:

@@ -12,6 +12,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from index import Library
 from index.embedding import Embedder, SentenceTransformerEmbedder
 from index.errors import QuothError
+from rag import Engine
+from rag.reader.trained import TrainedReader
 
 _ENV_PREFIX = "QUOTH_"
 
@@ -42,6 +44,15 @@ class Settings(BaseSettings):
     max_question_chars: int = Field(
         5_000, ge=1, le=100_000, description="Longest question that is accepted, in characters."
     )
+    strict: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="How sure an answer has to be: 0 answers whatever is nearest, 1 never answers.",
+    )
+    threads: int = Field(
+        0, ge=0, le=256, description="CPU threads of the models; 0 for one a core, at most 4."
+    )
     debug: bool = Field(False, description="Show the traceback of an unexpected error, and more log lines.")
 
 
@@ -62,7 +73,17 @@ def load_settings(**options: Any) -> Settings:
 
 def embedder(settings: Settings) -> Embedder:
     """The model that the settings name; it loads when it is first needed."""
-    return SentenceTransformerEmbedder(settings.model)
+    return SentenceTransformerEmbedder(settings.model, threads=settings.threads)
+
+
+def open_engine(settings: Settings, library: Library) -> Engine:
+    """An engine over the library, as the settings describe it; its models load when they are first needed."""
+    return Engine(
+        library,
+        reader=TrainedReader(threads=settings.threads),
+        max_question_chars=settings.max_question_chars,
+        strict=settings.strict,
+    )
 
 
 def open_library(settings: Settings) -> Library:

@@ -31,12 +31,28 @@ class Reading:
     confidence: float  # calibrated probability that the best span answers the question, 0 to 1
 
 
+NEVER = 1.01
+"""A threshold that no confidence reaches."""
+
+
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
     """Confidence at and above `answer` is answered, from `unsure` up to it unsure, below not found."""
 
     answer: float
     unsure: float
+
+    def moved(self, strict: float) -> OperatingPoint:
+        """The point for another strictness: 0 answers whatever there is, 0.5 is this point, 1 never answers.
+
+        In between both thresholds move in proportion, along the risk-coverage curve of docs/quality.md.
+        """
+        if strict <= 0.5:
+            return OperatingPoint(2 * strict * self.answer, 2 * strict * self.unsure)
+        share = 2 * strict - 1
+        return OperatingPoint(
+            self.answer + share * (NEVER - self.answer), self.unsure + share * (self.answer - self.unsure)
+        )
 
     def status(self, confidence: float) -> Status:
         if confidence >= self.answer:

@@ -20,6 +20,11 @@ from rag.reader.expectation import KINDS, Expectation, expectation, mentions
 from rag.retrieval import Hit, Query, Retrieved, bm25
 
 FEATURES = (
+    "logit",
+    "logit_behind_best",
+    "best_logit",
+    "window_log_odds",
+    "is_read",
     "sentence_similarity",
     "passage_similarity",
     "neighbour_similarity",
@@ -57,6 +62,9 @@ FEATURES = (
 )
 """Columns of the feature matrix, in order."""
 
+LOWEST_LOGIT = -12.0
+"""Below this a sentence is as good as impossible; how far below says nothing."""
+
 _NEEDS: tuple[Expectation, ...] = ("time", "number", "name")
 _SHORT = 4  # words
 _NAME = re.compile(r"(?<=\S )[^\W\d_a-z][\w’'-]+")
@@ -93,18 +101,45 @@ def candidates_of(retrieved: Retrieved) -> list[Candidate]:
     ]
 
 
-def feature_matrix(retrieved: Retrieved, candidates: Sequence[Candidate]) -> FloatArray:
-    """(n_candidates, len(FEATURES)) float32."""
+def feature_matrix(
+    retrieved: Retrieved, candidates: Sequence[Candidate], logits: Mapping[int, FloatArray]
+) -> FloatArray:
+    """(n_candidates, len(FEATURES)) float32.
+
+    `logits` holds for the id of each passage that was read its sentences' logits, (n_sentences,).
+    """
     query = retrieved.query
     wanted = expectation(query.text)
     shared = {id(hit): _passage_features(query, hit) for hit in retrieved.hits}
     rank = {id(hit): 1.0 / (1 + number) for number, hit in enumerate(retrieved.hits)}
     mean_sentence = _mean_sentence_length(retrieved)
+    best = max((float(scores.max()) for scores in logits.values() if len(scores)), default=0.0)
     rows = [
-        _row(query, wanted, each, shared[id(each.hit)], rank[id(each.hit)], mean_sentence)
+        _row(
+            query,
+            wanted,
+            each,
+            shared[id(each.hit)] | _read(logits.get(each.passage), each.position, best),
+            rank[id(each.hit)],
+            mean_sentence,
+        )
         for each in candidates
     ]
     return np.asarray(rows, dtype=np.float32).reshape(len(rows), len(FEATURES))
+
+
+def _read(logits: FloatArray | None, position: int, best: float) -> dict[str, float]:
+    """What the network says about a sentence; of a passage that was not read, nothing."""
+    if logits is None:
+        return dict.fromkeys(("logit", "logit_behind_best", "best_logit", "window_log_odds", "is_read"), 0.0)
+    logit = max(float(logits[position]), LOWEST_LOGIT)
+    return {
+        "logit": logit,
+        "logit_behind_best": max(logit - best, LOWEST_LOGIT),
+        "best_logit": float(logit >= best),
+        "window_log_odds": max(float(np.logaddexp.reduce(logits)), LOWEST_LOGIT),
+        "is_read": 1.0,
+    }
 
 
 def coverage(idf: Mapping[str, float], found: Sequence[str]) -> float:

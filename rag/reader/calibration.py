@@ -1,0 +1,175 @@
+"""Fits what stands around the network: how its logits and retrieval's features order sentences, what the best
+sentence's evidence is worth as a probability, and where that probability divides answers from abstentions.
+
+All of it on documents held out of the network's training, so that its logits are as good or bad as they are
+on a document that nobody has seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import track
+from scipy.optimize import minimize
+from sklearn.linear_model import LogisticRegression
+
+from index import Document, Library
+from index.embedding import FloatArray
+from rag.evaluation import Article, Span, overlap
+from rag.reader.evidence import EVIDENCE, evidence_row
+from rag.reader.examples import asked_of
+from rag.reader.features import FEATURES, candidates_of, feature_matrix
+from rag.reader.linear import Coefficients
+from rag.reader.scoring import READ_HITS, SentenceScorer
+from rag.reader.trained import logits_of
+from rag.retrieval import Query, retrieve
+
+BoolArray = NDArray[np.bool_]
+
+RIDGE = 1e-3
+TOLERANCE = 0.01
+
+UNSURE_SHARE = 0.1
+"""Of the answerable questions, the share whose confidence lies below the "unsure" threshold."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """One question as retrieval and the network see it."""
+
+    query: Query
+    passages: list[int]  # (n_candidates,) ids
+    rows: FloatArray  # (n_candidates, n_features)
+    logits: dict[int, FloatArray]  # by passage id, (n_sentences,)
+    right: BoolArray  # (n_candidates,)
+    answerable: bool
+    weight: float
+
+
+def ask(articles: Sequence[Article], scorer: SentenceScorer, folder: Path, weight: float) -> Iterator[Asked]:
+    """Questions of the articles, each asked of its own document; their weights sum to about `weight`."""
+    total = sum(len(article.questions) for article in articles)
+    with Library.open(folder) as library:
+        for article in track(articles, description="asking held-out documents"):
+            document = library.add(article.content, name=article.name)
+            for question, _, gold in asked_of(article, document):
+                yield _asked(library, scorer, document, question, gold.answers, weight / total)
+
+
+def _asked(
+    library: Library,
+    scorer: SentenceScorer,
+    document: Document,
+    question: str,
+    answers: Sequence[Span],
+    weight: float,
+) -> Asked:
+    retrieved = retrieve(library, question, [document.id])
+    found = candidates_of(retrieved)
+    scored = {each.hit.stored.id: each for each in scorer.score(question, retrieved.hits[:READ_HITS])}
+    logits = logits_of(scored)
+    right = [any(overlap(each.span, answer) for answer in answers) for each in found]
+    return Asked(
+        retrieved.query,
+        [each.passage for each in found],
+        feature_matrix(retrieved, found, logits),
+        logits,
+        np.array(right, dtype=bool),
+        bool(answers),
+        weight,
+    )
+
+
+def fit_ranking(asked: Sequence[Asked]) -> Coefficients:
+    """Conditional logit: the weights that make the right sentence most probable among its question's."""
+    usable = [each for each in asked if each.right.any() and not each.right.all()]
+    stacked = np.concatenate([each.rows for each in usable])
+    mean, scale = stacked.mean(axis=0), np.maximum(stacked.std(axis=0), 1e-6)
+    rows = ((stacked - mean) / scale).astype(np.float64)
+    right = np.concatenate([each.right for each in usable])
+    sizes = np.array([len(each.rows) for each in usable])
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    owner = np.repeat(np.arange(len(usable)), sizes)
+    weights = np.array([each.weight for each in usable])
+    weights = weights / weights.sum()
+
+    def loss(beta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        scores = rows @ beta
+        powers = np.exp(scores - np.maximum.reduceat(scores, starts)[owner])
+        everything = np.add.reduceat(powers, starts)
+        correct = np.add.reduceat(powers * right, starts)
+        probability = powers / everything[owner]
+        posterior = powers * right / np.maximum(correct, 1e-300)[owner]
+        gradient = rows.T @ ((probability - posterior) * weights[owner]) + 2 * RIDGE * beta
+        return float(-(weights * np.log(correct / everything)).sum() + RIDGE * beta @ beta), gradient
+
+    beta = minimize(loss, np.zeros(rows.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": 500}).x
+    return Coefficients(mean, scale, beta.astype(np.float32), 0.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """The evidence of every question, with whether its best sentence was right."""
+
+    rows: FloatArray  # (n_questions, n_evidence)
+    right: BoolArray
+    answerable: BoolArray
+    weights: NDArray[np.float64]
+
+
+def judge(asked: Sequence[Asked], ranking: Coefficients) -> Judged:
+    """Rank every question's sentences and look at the best."""
+    rows, right = [], []
+    for each in asked:
+        scores = ranking(each.rows)
+        rows.append(evidence_row(each.query, each.passages, each.rows, scores, each.logits))
+        right.append(bool(each.right[int(np.argmax(scores))]))
+    return Judged(
+        np.stack(rows),
+        np.array(right),
+        np.array([each.answerable for each in asked]),
+        np.array([each.weight for each in asked]),
+    )
+
+
+def fit_confidence(judged: Judged) -> Coefficients:
+    """Logistic regression of "the best sentence answers" (Platt 1999: a calibrated probability)."""
+    mean, scale = judged.rows.mean(axis=0), np.maximum(judged.rows.std(axis=0), 1e-6)
+    model = LogisticRegression(max_iter=1_000)
+    model.fit((judged.rows - mean) / scale, judged.right, sample_weight=judged.weights * len(judged.rows))
+    return Coefficients(mean, scale, model.coef_[0].astype(np.float32), float(model.intercept_[0]))
+
+
+def fit_operating_point(judged: Judged, confidence: Coefficients) -> dict[str, float]:
+    """The threshold with the best mean of "answered rightly" and "rightly abstained".
+
+    The mean is flat around its best: the lowest threshold within TOLERANCE of it is taken, to answer most.
+    """
+    scores = 1 / (1 + np.exp(-confidence(judged.rows)))
+    answerable, weights = judged.answerable, judged.weights
+
+    def balanced(threshold: float) -> float:
+        rightly = np.average((scores >= threshold) & judged.right, weights=weights * answerable)
+        abstained = np.average(scores < threshold, weights=weights * ~answerable)
+        return float(rightly + abstained) / 2
+
+    balance = {round(0.01 * step, 2): balanced(0.01 * step) for step in range(5, 95)}
+    answer = min(each for each in balance if balance[each] >= max(balance.values()) - TOLERANCE)
+    return {"answer": answer, "unsure": round(float(np.quantile(scores[answerable], UNSURE_SHARE)), 2)}
+
+
+def calibrate(asked: Sequence[Asked]) -> dict[str, Any]:
+    """All coefficients and the operating point, as plain values."""
+    ranking = fit_ranking(asked)
+    judged = judge(asked, ranking)
+    confidence = fit_confidence(judged)
+    return {
+        "ranking": ranking.to_json(FEATURES),
+        "confidence": confidence.to_json(EVIDENCE),
+        "operating_point": fit_operating_point(judged, confidence),
+    }

@@ -1,0 +1,164 @@
+"""Question and passage → tensors for the reader's network, the same in training and in answering.
+
+A token's type tells the network where it stands and whether its word occurs on the other side as well (the
+"exact match" feature of Chen et al. 2017, arXiv:1704.00051): a small model finds that hard to see by itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from index.analysis import topic_terms
+
+Span = tuple[int, int]
+IntArray = NDArray[np.int64]
+
+MAX_QUESTION_TOKENS = 64
+MAX_TOKENS = 320
+"""Of question and passage together; a passage has at most 256 with its prefix."""
+
+QUESTION, PASSAGE, QUESTION_MATCH, PASSAGE_MATCH = range(4)
+TOKEN_TYPES = 4
+
+_WORD = re.compile(r"[^\W_]+(?:['’.,][^\W_]+)*")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoded:
+    """One question with one passage."""
+
+    ids: IntArray  # (n_tokens,)
+    types: IntArray  # (n_tokens,), 0 to 3
+    offsets: IntArray  # (n_tokens, 2) into the passage's text; 0, 0 for all that is not passage
+    sentences: tuple[Span, ...]  # token range of each sentence; empty when it lies beyond the window
+
+    def tokens_of(self, start: int, end: int) -> Span:
+        """The range of tokens that overlap `start:end` of the passage's text."""
+        inside = np.flatnonzero(
+            (self.offsets[:, 0] < end) & (self.offsets[:, 1] > start) & (self.offsets[:, 1] > 0)
+        )
+        return (int(inside[0]), int(inside[-1]) + 1) if len(inside) else (0, 0)
+
+
+class Encoder:
+    """The body's own tokenizer, read from its `tokenizer.json`."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    @cached_property
+    def _tokenizer(self) -> Tokenizer:
+        tokenizer = Tokenizer.from_file(str(self._file))
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        return tokenizer
+
+    def load(self) -> None:
+        """Read the vocabulary if it is not read yet."""
+        _ = self._tokenizer
+
+    def encode(self, question: str, passages: Sequence[tuple[str, Sequence[Span]]]) -> list[Encoded]:
+        """The question with each passage: its text (prefix included) and its sentences as offsets into it."""
+        texts = [question, *(text for text, _ in passages)]
+        first, *others = self._tokenizer.encode_batch(texts, add_special_tokens=False)
+        start = self._tokenizer.token_to_id("[CLS]")
+        end = self._tokenizer.token_to_id("[SEP]")
+        head = [start, *first.ids[:MAX_QUESTION_TOKENS], end]
+        asked = frozenset(topic_terms(question))
+        question_words = _matching(question, asked)
+        question_types = _types(first.offsets[:MAX_QUESTION_TOKENS], question_words, QUESTION, QUESTION_MATCH)
+        found = []
+        for encoding, (text, spans) in zip(others, passages, strict=True):
+            room = MAX_TOKENS - len(head) - 1
+            offsets = np.asarray(encoding.offsets[:room], dtype=np.int64).reshape(-1, 2)
+            matches = _matching(text, asked)
+            present = frozenset(term for _, _, term in matches)
+            types = _types(encoding.offsets[:room], matches, PASSAGE, PASSAGE_MATCH)
+            mine = [
+                kind if kind == QUESTION or term in present else QUESTION
+                for kind, term in zip(question_types, _owners(first.offsets, question_words), strict=False)
+            ]
+            outside = np.zeros((len(head), 2), dtype=np.int64)
+            found.append(
+                Encoded(
+                    np.asarray([*head, *encoding.ids[:room], end], dtype=np.int64),
+                    np.asarray([QUESTION, *mine, QUESTION, *types, PASSAGE], dtype=np.int64),
+                    np.concatenate([outside, offsets, np.zeros((1, 2), dtype=np.int64)]),
+                    tuple(_range(offsets, span, len(head)) for span in spans),
+                )
+            )
+        return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Several of them, padded to one length."""
+
+    ids: IntArray  # (n, n_tokens)
+    types: IntArray  # (n, n_tokens)
+    mask: IntArray  # (n, n_tokens), 1 where there is a token
+    sentences: NDArray[np.float32]  # (n, n_sentences, n_tokens), 1 where a sentence has a token
+
+
+def batch_of(encoded: Sequence[Encoded]) -> Batch:
+    """Pad with zeros on the right. A sentence that does not exist, or was cut off, has no tokens."""
+    n, n_tokens = len(encoded), max(len(each.ids) for each in encoded)
+    n_sentences = max(len(each.sentences) for each in encoded)
+    ids, types, mask = (np.zeros((n, n_tokens), dtype=np.int64) for _ in range(3))
+    sentences = np.zeros((n, n_sentences, n_tokens), dtype=np.float32)
+    for row, each in enumerate(encoded):
+        ids[row, : len(each.ids)] = each.ids
+        types[row, : len(each.ids)] = each.types
+        mask[row, : len(each.ids)] = 1
+        for number, (start, end) in enumerate(each.sentences):
+            sentences[row, number, start:end] = 1.0
+    return Batch(ids, types, mask, sentences)
+
+
+@lru_cache(maxsize=50_000)
+def _term(word: str) -> str:
+    found = topic_terms(word)
+    return found[0] if found else ""
+
+
+def _matching(text: str, asked: frozenset[str]) -> list[tuple[int, int, str]]:
+    """Where the text has a word whose index term is among these, in order."""
+    return [
+        (match.start(), match.end(), term)
+        for match in _WORD.finditer(text)
+        if (term := _term(match[0])) in asked
+    ]
+
+
+def _types(
+    offsets: Sequence[Span], matches: Sequence[tuple[int, int, str]], plain: int, match: int
+) -> list[int]:
+    return [plain if owner is None else match for owner in _owners(offsets, matches)]
+
+
+def _owners(offsets: Sequence[Span], matches: Iterable[tuple[int, int, str]]) -> list[str | None]:
+    """For each token the term of the match that it lies in."""
+    owners: list[str | None] = []
+    left = list(matches)
+    at = 0
+    for start, end in offsets:
+        while at < len(left) and left[at][1] <= start:
+            at += 1
+        inside = at < len(left) and left[at][0] < end
+        owners.append(left[at][2] if inside else None)
+    return owners
+
+
+def _range(offsets: IntArray, span: Span, shift: int) -> Span:
+    """Tokens of `offsets` that overlap the span, as a range moved by `shift`."""
+    first = int(np.searchsorted(offsets[:, 1], span[0], side="right"))
+    last = int(np.searchsorted(offsets[:, 0], span[1], side="left"))
+    return (first + shift, last + shift) if last > first else (0, 0)

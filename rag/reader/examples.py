@@ -1,0 +1,137 @@
+"""Training examples for the reader: questions, the passages that retrieval finds for them, and what is right.
+
+Sources are what `rag.evaluation` reads. A document is held out of training by its name, so that the reader's
+scores on held-out documents are those of documents it never saw: the calibration is fitted on these.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.progress import track
+
+from index import Document, Library
+from rag.evaluation import Article, Gold, gold_of, load_articles, overlap
+from rag.retrieval import Hit, retrieve
+
+Span = tuple[int, int]
+
+WINDOWS = 8
+"""Passages kept for a question: those that the reader will see, and a right one whatever its rank."""
+
+OTHER_DOCUMENTS = 4
+"""Of a source of short documents, this many of a question's passages are from other documents."""
+
+HELD_OUT_SHARE = 7
+"""One document in so many is kept from the training of the network."""
+
+MAX_FOCUS_CHARS = 120
+"""A longer answer is a sentence, not a part of one: it teaches no focus."""
+
+
+UNANSWERABLE = frozenset({"unanswerable", "near_miss", "false_premise", "not_covered", "off_topic"})
+"""Kinds of question that have no answer in their document."""
+
+OWN = "own"
+"""Kind of a question that the document asks and answers itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A passage as the reader sees it: embedded text, the sentences in it, and which of them are right."""
+
+    text: str
+    spans: tuple[Span, ...]
+    right: tuple[bool, ...]
+    focus: tuple[Span, ...]  # where short answers stand in the text
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One question with its windows, best retrieved first."""
+
+    question: str
+    kind: str
+    source: str
+    document: str
+    answerable: bool
+    windows: tuple[Window, ...]
+
+    @property
+    def usable(self) -> bool:
+        """Whether the right sentence is among the windows, where there is one."""
+        return bool(self.windows) and self.answerable == any(any(window.right) for window in self.windows)
+
+
+def held_out(name: str) -> bool:
+    """Whether this document's questions are kept from the training of the network."""
+    return zlib.crc32(name.encode()) % HELD_OUT_SHARE == 0
+
+
+def examples_of(path: Path, source: str, folder: Path, *, pooled: bool = False) -> Iterator[Example]:
+    """Every question of a source, its document embedded into a library at `folder` (kept there).
+
+    A pooled source has one passage a document or a few: its wrong passages come from all of its documents.
+    """
+    articles = load_articles(path)
+    with Library.open(folder) as library:
+        documents = [
+            library.add(article.content, name=article.name)
+            for article in track(articles, description=f"embedding {source}")
+        ]
+        for article, document in track(
+            list(zip(articles, documents, strict=True)), description=f"asking {source}"
+        ):
+            for text, kind, gold in asked_of(article, document):
+                hits = _hits(library, text, document, pooled)
+                windows = tuple(_kept([_window(hit, document, gold) for hit in hits]))
+                yield Example(text, kind, source, article.name, kind not in UNANSWERABLE, windows)
+
+
+def asked_of(article: Article, document: Document) -> Iterator[tuple[str, str, Gold]]:
+    """Each question of the article with its kind and what answers it, then the document's own."""
+    for question in article.questions:
+        yield question.text, question.kind, gold_of(document, article, question)
+    yield from own_questions(document)
+
+
+def own_questions(document: Document) -> Iterator[tuple[str, str, Gold]]:
+    """The questions that the document answers itself: they teach what a matching question in it is worth."""
+    for number, block in enumerate(document.blocks):
+        answer = next((each for each in document.blocks if each.context == number), None)
+        if block.kind == "question" and answer is not None:
+            span = (answer.start, answer.end)
+            yield document.text[block.start : block.end], OWN, Gold((span,), (span,))
+
+
+def _hits(library: Library, question: str, document: Document, pooled: bool) -> list[Hit]:
+    own = list(retrieve(library, question, [document.id]).hits)
+    if not pooled:
+        return own
+    others = [hit for hit in retrieve(library, question).hits if hit.document.id != document.id]
+    return sorted([*own, *others[:OTHER_DOCUMENTS]], key=lambda hit: -hit.score)
+
+
+def _kept(windows: Sequence[Window]) -> list[Window]:
+    right = next((window for window in windows if any(window.right)), None)
+    first = list(windows[:WINDOWS])
+    if right is not None and not any(any(window.right) for window in first):
+        first[-1] = right
+    return first
+
+
+def _window(hit: Hit, document: Document, gold: Gold) -> Window:
+    passage = hit.stored.passage
+    text, spans = passage.embedded_text(hit.document), passage.embedded_spans()
+    answers = gold.answers if hit.document.id == document.id else ()
+    right = tuple(any(overlap(span, answer) for answer in answers) for span in passage.spans)
+    shift = len(passage.prefix) + 1 - passage.start
+    short = [
+        (start + shift, end + shift)
+        for start, end in answers
+        if end - start <= MAX_FOCUS_CHARS and passage.start <= start and end <= passage.end
+    ]
+    return Window(text, tuple(spans), right, tuple(short))

@@ -1,0 +1,86 @@
+"""The reader's network in PyTorch, for training and export. Answering runs the exported ONNX file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface, AutoConfig, AutoModel
+from transformers.masking_utils import eager_mask
+
+from rag.reader.encoding import PASSAGE, QUESTION, TOKEN_TYPES
+
+CUT_OFF = -30.0
+"""Logit of a sentence that has no tokens."""
+
+ATTENTION = "half_precision"
+
+
+def _attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float,
+    **_: object,
+) -> tuple[Tensor, Tensor]:
+    """Attention in the precision of its inputs; the library's own widens its weights on the way."""
+    scores = (query * scaling) @ key.transpose(2, 3)
+    if attention_mask is not None:
+        scores = scores + attention_mask.to(scores.dtype)
+    with torch.autocast(scores.device.type, enabled=False):
+        weights = torch.softmax(scores, dim=-1)
+    return (weights @ value).transpose(1, 2).contiguous(), weights
+
+
+AttentionInterface.register(ATTENTION, _attention)
+AttentionMaskInterface.register(ATTENTION, eager_mask)
+
+
+class Network(nn.Module):
+    """A MiniLM body over question and passage, with a logit for every sentence and two for every token.
+
+    A sentence is the mean of its token states, their attention-weighted mean, and the state of the first
+    token, which sees the question and all of the passage.
+    """
+
+    def __init__(self, body_folder: Path, dropout: float = 0.1) -> None:
+        super().__init__()
+        config = AutoConfig.from_pretrained(
+            body_folder, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0
+        )
+        self.body = AutoModel.from_pretrained(
+            body_folder, config=config, attn_implementation=ATTENTION, add_pooling_layer=False
+        )
+        self._widen_types()
+        size = config.hidden_size
+        self.attention = nn.Linear(size, 1)
+        self.sentence = nn.Sequential(
+            nn.Linear(3 * size, size), nn.GELU(), nn.Dropout(dropout), nn.Linear(size, 1)
+        )
+        self.focus = nn.Linear(size, 2)
+
+    def _widen_types(self) -> None:
+        """Four token types where the body knows two; a matching token begins as a plain one."""
+        embeddings = self.body.embeddings
+        old = embeddings.token_type_embeddings.weight.data
+        wide = nn.Embedding(TOKEN_TYPES, old.shape[1])
+        for kind in range(TOKEN_TYPES):
+            wide.weight.data[kind] = old[(QUESTION, PASSAGE)[kind % 2]]
+        embeddings.token_type_embeddings = wide
+
+    def forward(self, ids: Tensor, types: Tensor, mask: Tensor, sentences: Tensor) -> tuple[Tensor, Tensor]:
+        """ids, types, mask: (n, n_tokens) int64; sentences: (n, n_sentences, n_tokens) float32.
+
+        Returns sentence logits (n, n_sentences) and focus logits (n, n_tokens, 2): start and end.
+        """
+        states = self.body(input_ids=ids, token_type_ids=types, attention_mask=mask).last_hidden_state
+        count = sentences.sum(dim=2, keepdim=True)
+        mean = sentences @ states / count.clamp(min=1.0)
+        weights = self.attention(states).transpose(1, 2) + (sentences - 1.0) * 10_000.0
+        attended = torch.softmax(weights, dim=2) @ states
+        first = states[:, :1].expand(-1, sentences.shape[1], -1)
+        logits = self.sentence(torch.cat([mean, attended, first], dim=2)).squeeze(2)
+        return torch.where(count.squeeze(2) > 0, logits, CUT_OFF), self.focus(states)

@@ -1,0 +1,148 @@
+"""The trained network on ONNX Runtime: question and hits → a logit for every sentence, and its focus."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from index.embedding import FloatArray, bundled_folder
+from index.errors import ModelError, WeightsDamagedError
+from index.threads import thread_count
+from rag.reader.encoding import Batch, Encoded, Encoder, batch_of
+from rag.retrieval import Hit
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+Span = tuple[int, int]
+
+READ_HITS = 6
+"""Passages that are read for one question; the right one is among them for 97 of 100 (docs/quality.md)."""
+
+MAX_FOCUS_TOKENS = 40
+
+
+Output = tuple[FloatArray, FloatArray, Encoded]
+"""Sentence logits (n_sentences,), focus logits (n_tokens, 2), and the tokens that they belong to."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scored:
+    """What the network says about one hit."""
+
+    hit: Hit
+    logits: FloatArray  # (n_sentences,), log-odds against "nothing here answers"
+    focus_logits: FloatArray  # (n_tokens, 2), start and end
+    encoded: Encoded
+
+    def focus(self, position: int) -> tuple[Span, float] | None:
+        """The likeliest part of a sentence to answer: offsets in the document, and its probability."""
+        first, last = self.encoded.sentences[position]
+        if last <= first:
+            return None
+        start, end = (_log_softmax(self.focus_logits[first:last, side]) for side in (0, 1))
+        joint = start[:, None] + end[None, :]
+        allowed = np.triu(np.ones_like(joint, dtype=bool)) & ~np.triu(
+            np.ones_like(joint, dtype=bool), MAX_FOCUS_TOKENS
+        )
+        at = int(np.argmax(np.where(allowed, joint, -np.inf)))
+        begin, stop = divmod(at, joint.shape[1])
+        passage = self.hit.stored.passage
+        shift = passage.start - len(passage.prefix) - 1
+        offsets = self.encoded.offsets
+        span = (int(offsets[first + begin, 0]) + shift, int(offsets[first + stop, 1]) + shift)
+        return span, float(np.exp(joint.flat[at]))
+
+
+class SentenceScorer:
+    """The network in `file`, whose SHA-256 is pinned; loaded when it is first needed."""
+
+    def __init__(self, file: Path, sha256: str, threads: int = 0) -> None:
+        self._file = file
+        self._sha256 = sha256
+        self._threads = thread_count(threads)
+        self._lock = threading.Lock()
+        self._session: InferenceSession | None = None
+        self._encoder = Encoder(bundled_folder() / "tokenizer.json")
+
+    def load(self) -> None:
+        """Check and load the weights. Raises ModelError, and WeightsDamagedError for other bytes."""
+        with self._lock:
+            if self._session is None:
+                self._encoder.load()
+                self._session = _session(_checked(self._file, self._sha256), self._threads)
+
+    def score(self, question: str, hits: Sequence[Hit]) -> list[Scored]:
+        """Read the question beside each of the hits."""
+        found = self.run(question, _passages(hits))
+        return [Scored(hit, *each) for hit, each in zip(hits, found, strict=True)]
+
+    def run(self, question: str, passages: Sequence[tuple[str, Sequence[Span]]]) -> list[Output]:
+        """The question beside each passage: text, and sentences as offsets into it. Raises ModelError."""
+        if not passages:
+            return []
+        encoded = self._encoder.encode(question, passages)
+        logits, focus = self.run_tensors(batch_of(encoded))
+        return [(logits[row, : len(each.sentences)], focus[row], each) for row, each in enumerate(encoded)]
+
+    def run_tensors(self, batch: Batch) -> tuple[FloatArray, FloatArray]:
+        """The network alone: sentence logits (n, n_sentences) and focus logits (n, n_tokens, 2)."""
+        self.load()
+        assert self._session is not None
+        inputs = {"ids": batch.ids, "types": batch.types, "mask": batch.mask, "sentences": batch.sentences}
+        logits, focus = self._session.run(None, inputs)
+        return logits, focus
+
+    def tensors(self, question: str, hits: Sequence[Hit]) -> Batch:
+        """What the network gets for a question and its hits."""
+        return batch_of(self._encoder.encode(question, _passages(hits)))
+
+
+def _passages(hits: Sequence[Hit]) -> list[tuple[str, list[Span]]]:
+    return [
+        (hit.stored.passage.embedded_text(hit.document), hit.stored.passage.embedded_spans()) for hit in hits
+    ]
+
+
+def checksum(content: bytes) -> str:
+    """What identifies the weights."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def _checked(file: Path, sha256: str) -> bytes:
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise ModelError(
+            f"cannot read the reader's weights {file}: {error.strerror}; reinstall Quoth"
+        ) from error
+    found = checksum(content)
+    if found != sha256:
+        raise WeightsDamagedError(
+            f"the reader's weights {file} are damaged (SHA-256 {found[:12]}…, expected {sha256[:12]}…); "
+            f"reinstall Quoth"
+        )
+    return content
+
+
+def _session(content: bytes, threads: int) -> InferenceSession:
+    from onnxruntime import InferenceSession, SessionOptions
+
+    options = SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # torch has the cores at times
+    options.log_severity_level = 3
+    return InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    shifted = logits - logits.max()
+    return np.asarray(shifted - np.log(np.exp(shifted).sum()), dtype=np.float32)

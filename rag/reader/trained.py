@@ -1,0 +1,117 @@
+"""The shipped reader: a small trained network reads passages, features of retrieval stand beside it.
+
+The network gives every sentence a logit; a conditional logit model (McFadden 1974; "listwise softmax" in
+learning to rank, Cao et al. 2007) orders the sentences by it and by what retrieval knows; whether the best of
+them answers at all is a logistic regression over what a person would look at. Weights and coefficients are in
+`model/` beside this file; `python -m rag.reader.train` makes them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from index.embedding import FloatArray
+from index.errors import ModelError
+from rag.reader import OperatingPoint, Reading, Span
+from rag.reader.evidence import EVIDENCE, evidence_row
+from rag.reader.features import FEATURES, Candidate, candidates_of, feature_matrix
+from rag.reader.linear import Coefficients, coefficients_of, sigmoid
+from rag.reader.scoring import READ_HITS, Scored, SentenceScorer
+from rag.retrieval import Retrieved
+
+MODEL_FOLDER = Path(__file__).with_name("model")
+WEIGHTS = "reader.onnx"
+CALIBRATION = "reader.json"
+
+FOCUS_PROBABILITY = 0.2
+"""A focus that the network holds less likely than this is not shown."""
+
+FOCUS_SHARE = 0.8
+"""A focus that is nearly the whole sentence sets nothing off."""
+
+
+class TrainedReader:
+    """Reads the best hits of a question with the network of `folder`."""
+
+    def __init__(self, folder: Path = MODEL_FOLDER, *, threads: int = 0) -> None:
+        self._folder = folder
+        self._threads = threads
+
+    @cached_property
+    def _content(self) -> dict[str, Any]:
+        file = self._folder / CALIBRATION
+        try:
+            content: dict[str, Any] = json.loads(file.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise ModelError(f"cannot read the reader's calibration {file}; reinstall Quoth") from error
+        return content
+
+    @cached_property
+    def scorer(self) -> SentenceScorer:
+        """The network itself."""
+        return SentenceScorer(self._folder / WEIGHTS, self._content["sha256"], self._threads)
+
+    @cached_property
+    def _ranking(self) -> Coefficients:
+        return coefficients_of(self._content["ranking"], FEATURES)
+
+    @cached_property
+    def _confidence(self) -> Coefficients:
+        return coefficients_of(self._content["confidence"], EVIDENCE)
+
+    @cached_property
+    def operating_point(self) -> OperatingPoint:
+        return OperatingPoint(**self._content["operating_point"])
+
+    def load(self) -> None:
+        """Load the weights and the calibration. Raises ModelError."""
+        _ = self._ranking, self._confidence, self.operating_point
+        self.scorer.load()
+
+    def read(self, retrieved: Retrieved) -> Reading:
+        found = candidates_of(retrieved)
+        if not found:
+            return Reading((), 0.0)
+        scored = {
+            each.hit.stored.id: each
+            for each in self.scorer.score(retrieved.query.text, retrieved.hits[:READ_HITS])
+        }
+        logits = logits_of(scored)
+        rows = feature_matrix(retrieved, found, logits)
+        scores = self._ranking(rows)
+        evidence = evidence_row(retrieved.query, [each.passage for each in found], rows, scores, logits)
+        confidence = float(sigmoid(self._confidence(evidence[None, :]))[0])
+        order = sorted(range(len(found)), key=lambda at: (-scores[at], at))
+        relative = np.exp(scores - scores[order[0]])  # 1 for the best
+        spans = (
+            _span(found[at], scored.get(found[at].passage), confidence * float(relative[at])) for at in order
+        )
+        return Reading(tuple(spans), confidence)
+
+
+def logits_of(scored: Mapping[int, Scored]) -> dict[int, FloatArray]:
+    """By passage id, the logits of its sentences."""
+    return {number: each.logits for number, each in scored.items()}
+
+
+def _span(candidate: Candidate, scored: Scored | None, score: float) -> Span:
+    start, end = candidate.span
+    return Span(candidate.hit, start, end, score, None if scored is None else _focus(candidate, scored))
+
+
+def _focus(candidate: Candidate, scored: Scored) -> tuple[int, int] | None:
+    """The part of the sentence that answers most directly, if one stands out."""
+    found = scored.focus(candidate.position)
+    if found is None:
+        return None
+    (start, end), probability = found
+    first, last = candidate.span
+    short = end - start < FOCUS_SHARE * (last - first)
+    inside = first <= start < end <= last
+    return (start, end) if inside and short and probability >= FOCUS_PROBABILITY else None

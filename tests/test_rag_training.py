@@ -1,0 +1,119 @@
+"""The training run on a handful of questions: it learns, stops and goes on, and exports what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from index.embedding import bundled_folder
+from rag.reader import training
+from rag.reader.encoding import Encoder, batch_of
+from rag.reader.examples import Example, Window
+from rag.reader.export import export, quantise
+from rag.reader.network import CUT_OFF, Network
+from rag.reader.scoring import SentenceScorer, checksum
+from rag.reader.training import Epoch, Recipe, read_log, train
+
+pytestmark = pytest.mark.model
+
+SENTENCES = (
+    ("Who guards the house?", "Dogs guard the house."),
+    ("How long do cats sleep?", "Cats sleep sixteen hours a day."),
+    ("What do foxes eat?", "Foxes eat mice and berries."),
+    ("When do owls hunt?", "Owls hunt at night."),
+)
+RECIPE = Recipe(
+    questions_per_step=4, warm_up_steps=1, averaging=0.0, epochs=(Epoch({"toy": 6.0}, wrong_windows=1),)
+)
+
+
+def examples() -> list[Example]:
+    """Four questions, each with the four sentences as windows."""
+    return [
+        Example(
+            question,
+            "fact",
+            "toy",
+            "toy.txt",
+            True,
+            tuple(
+                Window(text, ((0, len(text)),), (text == answer,), ((0, 4),) if text == answer else ())
+                for _, text in SENTENCES
+            ),
+        )
+        for question, answer in SENTENCES
+    ]
+
+
+@pytest.fixture(scope="module")
+def encoder() -> Encoder:
+    return Encoder(bundled_folder() / "tokenizer.json")
+
+
+def run(work: Path, encoder: Encoder) -> Network:
+    work.mkdir(exist_ok=True)
+    measured: dict[str, Sequence[Example]] = {"toy": examples()}
+    return train(RECIPE, examples(), measured, encoder, bundled_folder(), work, measure_every=2)
+
+
+def test_it_learns_and_goes_on_after_a_stop(
+    tmp_path: Path, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run(tmp_path / "whole", encoder)
+    rows = list(read_log(tmp_path / "whole" / "training.csv"))
+    assert [row["step"] for row in rows] == [1, 2, 3, 4, 5, 6]
+    assert rows[-1]["sentence_loss"] < 0.7 * rows[0]["sentence_loss"]
+    assert rows[-1]["toy hit@1"] >= 0.75
+
+    step = training._step
+    done: list[int] = []
+
+    def stopped(*arguments: object) -> tuple[float, float]:
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        done.append(1)
+        return step(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(training, "_step", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "stopped", encoder)
+    monkeypatch.undo()
+    resumed = run(tmp_path / "stopped", encoder)
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
+    logged = list(read_log(tmp_path / "stopped" / "training.csv"))
+    assert [row["step"] for row in logged] == [1, 2, 3, 4, 5, 6]
+
+
+def test_what_is_exported_says_the_same(tmp_path: Path, encoder: Encoder) -> None:
+    torch.manual_seed(0)
+    network = Network(bundled_folder()).eval()
+    texts = [(text, ((0, len(text)), (5, 9))) for _, text in SENTENCES]
+    question = "How long do cats sleep?"
+    batch = batch_of(encoder.encode(question, texts))
+    tensors = [torch.from_numpy(each) for each in (batch.ids, batch.types, batch.mask, batch.sentences)]
+    with torch.inference_mode():
+        expected, expected_focus = (each.numpy() for each in network(*tensors))
+    export(network, tmp_path / "float32.onnx")
+    quantise(tmp_path / "float32.onnx", tmp_path / "int8.onnx")
+    for name, tolerance in (("float32", 1e-4), ("int8", 0.3)):
+        file = tmp_path / f"{name}.onnx"
+        found = SentenceScorer(file, checksum(file.read_bytes())).run(question, texts)
+        for row, (logits, focus, encoded) in enumerate(found):
+            assert np.abs(logits - expected[row]).max() < tolerance
+            assert np.abs(focus - expected_focus[row])[: len(encoded.ids)].max() < tolerance
+    assert (tmp_path / "int8.onnx").stat().st_size < 30_000_000
+
+
+def test_a_sentence_beyond_the_window_never_wins(encoder: Encoder) -> None:
+    network = Network(bundled_folder()).eval()
+    text = "word " * 400
+    batch = batch_of(encoder.encode("Which word?", [(text, ((0, 4), (1_990, 1_999)))]))
+    tensors = [torch.from_numpy(each) for each in (batch.ids, batch.types, batch.mask, batch.sentences)]
+    with torch.inference_mode():
+        logits = network(*tensors)[0][0]
+    assert logits[1] == CUT_OFF < logits[0]
