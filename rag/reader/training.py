@@ -339,7 +339,7 @@ def _schedule(step: int, total: int, recipe: Recipe) -> float:
 def _figures(state: State, measured: dict[str, Sequence[Example]], encoder: Encoder) -> dict[str, float]:
     current = {name: value.clone() for name, value in state.network.state_dict().items()}
     state.network.load_state_dict(state.average)
-    found = {}
+    found: dict[str, float] = {}
     for name, examples in measured.items():
         hit, area = figures(state.network, encoder, examples)
         found |= {f"{name} hit@1": round(hit, 4), f"{name} AUROC": round(area, 4)}
