@@ -11,6 +11,12 @@ from snowballstemmer import stemmer
 
 _WORD = re.compile(r"\d+(?:[.,]\d+)+|[^\W_]+(?:'[^\W_]+)*")
 _IDEOGRAPH = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003134f]")
+_PLACED_WORD = re.compile(
+    rf"""{_IDEOGRAPH.pattern}
+    | \d+(?:[.,]\d+)+
+    | (?:(?!{_IDEOGRAPH.pattern})[^\W_][\u0300-\u036f]*)+ (?:['’][^\W_]+)*""",
+    re.VERBOSE,
+)
 _POSSESSIVE = re.compile(r"'s$")
 MAX_TERM_CHARS = 64
 
@@ -38,6 +44,17 @@ def words(text: str) -> list[str]:
     folded = "".join(char for char in folded if not unicodedata.combining(char))
     spaced = _IDEOGRAPH.sub(r" \g<0> ", folded).replace("’", "'")
     return [_plain(word)[:MAX_TERM_CHARS] for word in _WORD.findall(spaced)]
+
+
+def term_spans(text: str) -> list[tuple[int, int, str]]:
+    """Where each word of the text stands, as offsets into it, with its index term."""
+    found = _PLACED_WORD.finditer(text)
+    return [(match.start(), match.end(), term) for match in found if (term := _term(match[0]))]
+
+
+@lru_cache(maxsize=100_000)
+def _term(word: str) -> str:
+    return next(iter(terms(word)), "")
 
 
 def _plain(word: str) -> str:

@@ -14,9 +14,8 @@ def thread_count(wanted: int = 0) -> int:
 
 
 def use_threads(count: int) -> None:
-    """Give PyTorch and FAISS this many. ONNX Runtime gets its own with each session."""
-    import faiss
+    """Give PyTorch and the tokenizers this many. ONNX Runtime gets its own with each session."""
     import torch
 
     torch.set_num_threads(count)
-    faiss.omp_set_num_threads(count)
+    os.environ.setdefault("RAYON_NUM_THREADS", str(count))  # read when the first batch is tokenized

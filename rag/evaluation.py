@@ -28,8 +28,10 @@ from index.formats import PARSERS
 from index.formats.markdown import clean_inline
 from rag.answer import Answer, Quote
 from rag.engine import Engine
-from rag.reader import Reader
-from rag.retrieval import retrieve
+from rag.reader import NEVER, OperatingPoint, Reader, Reading
+from rag.reader.trained import TrainedReader
+from rag.retrieval import Retrieved
+from rag.selection import select
 
 Span = tuple[int, int]
 FloatVector = NDArray[np.float64]
@@ -38,6 +40,9 @@ RESAMPLES = 1_000
 COVERAGES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 RECALL_AT = (1, 3, 5)
 CONFIDENCE_BINS = 10
+
+EVERYTHING_LEADS = OperatingPoint(NEVER, NEVER)
+"""Under it the three best quotes are given, whatever the confidence."""
 
 _LINE_END = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 
@@ -179,7 +184,7 @@ class Outcome:
     question: Question
     status: str
     confidence: float
-    hit_at: tuple[bool, bool]  # a right quote (or lead) first, among the first three
+    hit_at: tuple[bool, bool]  # a right quote (or lead) first; among the three best, shown or not
     recall_at: tuple[bool, ...]  # a gold paragraph among the first 1, 3, 5 retrieved
     f1: float
     exact_match: float
@@ -217,32 +222,58 @@ def evaluate(
     total = sum(len(article.questions) for article in articles)
     outcomes: list[Outcome] = []
     with tempfile.TemporaryDirectory() as folder, Library.open(folder, embedder=embedder) as library:
-        engine = Engine(library, reader=reader)
+        watched = _Watched(reader or TrainedReader())
+        engine = Engine(library, reader=watched)
         engine.load()
         for article in articles:
             document = library.add(article.content, name=article.name)
             for question in article.questions:
-                outcomes.append(_ask(engine, library, document, article, question))
+                outcomes.append(_ask(engine, watched, document, article, question))
                 if progress:
                     progress(len(outcomes), total)
     return Report(path.name, len(articles), tuple(outcomes))
 
 
+class _Watched:
+    """A reader that keeps what it was given and what it said last."""
+
+    def __init__(self, inner: Reader) -> None:
+        self.inner = inner
+        self.forget()
+
+    def forget(self) -> None:
+        self.retrieved: Retrieved | None = None
+        self.reading = Reading((), 0.0)
+
+    @property
+    def operating_point(self) -> OperatingPoint:
+        return self.inner.operating_point
+
+    def load(self) -> None:
+        self.inner.load()
+
+    def read(self, retrieved: Retrieved) -> Reading:
+        self.retrieved, self.reading = retrieved, self.inner.read(retrieved)
+        return self.reading
+
+
 def _ask(
-    engine: Engine, library: Library, document: Document, article: Article, question: Question
+    engine: Engine, watched: _Watched, document: Document, article: Article, question: Question
 ) -> Outcome:
+    watched.forget()
     started = time.perf_counter()
     answer = _answer(engine, document, question)
     seconds = time.perf_counter() - started
     gold = gold_of(document, article, question)
-    shown = (answer.quotes or answer.leads)[:3]
-    right = [_is_right(quote, gold) for quote in shown]
+    shown = answer.quotes or answer.leads
+    _, ordered = select(watched.reading, EVERYTHING_LEADS)
+    right = [_is_right(quote, gold) for quote in ordered]
     return Outcome(
         question,
         answer.status,
         answer.confidence,
         (any(right[:1]), any(right)),
-        _recall(library, document, question, gold),
+        _recall(watched.retrieved, gold),
         *_focus_score(document, shown, question),
         all(quote.is_exact(document) for quote in shown),
         seconds,
@@ -267,10 +298,8 @@ def overlap(one: Span, other: Span) -> bool:
     return one[0] < other[1] and other[0] < one[1]
 
 
-def _recall(library: Library, document: Document, question: Question, gold: Gold) -> tuple[bool, ...]:
-    if not gold.paragraphs:
-        return (False,) * len(RECALL_AT)
-    hits = retrieve(library, question.text, [document.id]).hits
+def _recall(retrieved: Retrieved | None, gold: Gold) -> tuple[bool, ...]:
+    hits = retrieved.hits if retrieved else ()
     spans = [(hit.stored.passage.start, hit.stored.passage.end) for hit in hits]
     return tuple(
         any(overlap(span, paragraph) for span in spans[:k] for paragraph in gold.paragraphs)

@@ -134,7 +134,6 @@ def question_stages(folder: Path, text: str) -> Iterator[Row]:
     """Every stage's share of a question to a document, and what ONNX Runtime alone takes for its tensors."""
     from index import Library
     from rag import Engine
-    from rag.reader.scoring import READ_HITS
     from rag.reader.trained import TrainedReader
     from rag.retrieval import retrieve
 
@@ -149,7 +148,7 @@ def question_stages(folder: Path, text: str) -> Iterator[Row]:
             started = time.perf_counter()
             engine.ask(question)
             seconds["in all"].append(time.perf_counter() - started)
-            tensors = reader.scorer.tensors(question, retrieve(library, question).hits[:READ_HITS])
+            tensors = reader.scorer.tensors(retrieve(library, question))
             started = time.perf_counter()
             reader.scorer.run_tensors(tensors)
             seconds["the network alone, of read"].append(time.perf_counter() - started)

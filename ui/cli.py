@@ -31,6 +31,7 @@ from ui.settings import (
     open_engine,
     open_library,
     option_name,
+    reader,
 )
 
 EXIT_ERROR = 1  # click's own code for a ClickException
@@ -360,6 +361,7 @@ def evaluate_file(path: Path, as_json: bool, settings: Settings) -> None:
         report = evaluate(
             path,
             embedder=embedder(settings),
+            reader=reader(settings),
             progress=lambda done, total: update("questions", done, total),
         )
     if as_json:

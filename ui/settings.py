@@ -13,6 +13,7 @@ from index import Library
 from index.embedding import Embedder, SentenceTransformerEmbedder
 from index.errors import QuothError
 from rag import Engine
+from rag.reader import Reader
 from rag.reader.trained import TrainedReader
 
 _ENV_PREFIX = "QUOTH_"
@@ -76,11 +77,16 @@ def embedder(settings: Settings) -> Embedder:
     return SentenceTransformerEmbedder(settings.model, threads=settings.threads)
 
 
+def reader(settings: Settings) -> Reader:
+    """The reader; it loads when it is first needed."""
+    return TrainedReader(threads=settings.threads)
+
+
 def open_engine(settings: Settings, library: Library) -> Engine:
     """An engine over the library, as the settings describe it; its models load when they are first needed."""
     return Engine(
         library,
-        reader=TrainedReader(threads=settings.threads),
+        reader=reader(settings),
         max_question_chars=settings.max_question_chars,
         strict=settings.strict,
     )

@@ -7,6 +7,7 @@ on a document that nobody has seen.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,14 +25,14 @@ from rag.evaluation import Article, Span, overlap
 from rag.reader.evidence import EVIDENCE, evidence_row
 from rag.reader.examples import asked_of
 from rag.reader.features import FEATURES, candidates_of, feature_matrix
-from rag.reader.linear import Coefficients
-from rag.reader.scoring import READ_HITS, SentenceScorer
-from rag.reader.trained import logits_of
+from rag.reader.linear import Coefficients, sigmoid
+from rag.reader.scoring import SentenceScorer, logits_of
 from rag.retrieval import Query, retrieve
 
 BoolArray = NDArray[np.bool_]
 
 RIDGE = 1e-3
+FOLDS = 5
 TOLERANCE = 0.01
 
 UNSURE_SHARE = 0.1
@@ -43,6 +44,7 @@ class Asked:
     """One question as retrieval and the network see it."""
 
     query: Query
+    document: str
     passages: list[int]  # (n_candidates,) ids
     rows: FloatArray  # (n_candidates, n_features)
     logits: dict[int, FloatArray]  # by passage id, (n_sentences,)
@@ -71,11 +73,11 @@ def _asked(
 ) -> Asked:
     retrieved = retrieve(library, question, [document.id])
     found = candidates_of(retrieved)
-    scored = {each.hit.stored.id: each for each in scorer.score(question, retrieved.hits[:READ_HITS])}
-    logits = logits_of(scored)
+    logits = logits_of(scorer.read(retrieved))
     right = [any(overlap(each.span, answer) for answer in answers) for each in found]
     return Asked(
         retrieved.query,
+        document.name,
         [each.passage for each in found],
         feature_matrix(retrieved, found, logits),
         logits,
@@ -137,6 +139,18 @@ def judge(asked: Sequence[Asked], ranking: Coefficients) -> Judged:
     )
 
 
+def judge_across(asked: Sequence[Asked]) -> Judged:
+    """Judge each document by a ranking that was fitted on the others: one that saw it would look too good."""
+    folds = [zlib.crc32(each.document.encode()) % FOLDS for each in asked]
+    parts = []
+    for fold in sorted(set(folds)):
+        others = [each for each, mine in zip(asked, folds, strict=True) if mine != fold]
+        held = [each for each, mine in zip(asked, folds, strict=True) if mine == fold]
+        parts.append(judge(held, fit_ranking(others)))
+    columns = ("rows", "right", "answerable", "weights")
+    return Judged(*(np.concatenate([getattr(part, name) for part in parts]) for name in columns))
+
+
 def fit_confidence(judged: Judged) -> Coefficients:
     """Logistic regression of "the best sentence answers" (Platt 1999: a calibrated probability)."""
     mean, scale = judged.rows.mean(axis=0), np.maximum(judged.rows.std(axis=0), 1e-6)
@@ -150,7 +164,7 @@ def fit_operating_point(judged: Judged, confidence: Coefficients) -> dict[str, f
 
     The mean is flat around its best: the lowest threshold within TOLERANCE of it is taken, to answer most.
     """
-    scores = 1 / (1 + np.exp(-confidence(judged.rows)))
+    scores = sigmoid(confidence(judged.rows))
     answerable, weights = judged.answerable, judged.weights
 
     def balanced(threshold: float) -> float:
@@ -160,16 +174,16 @@ def fit_operating_point(judged: Judged, confidence: Coefficients) -> dict[str, f
 
     balance = {round(0.01 * step, 2): balanced(0.01 * step) for step in range(5, 95)}
     answer = min(each for each in balance if balance[each] >= max(balance.values()) - TOLERANCE)
-    return {"answer": answer, "unsure": round(float(np.quantile(scores[answerable], UNSURE_SHARE)), 2)}
+    unsure = np.quantile(scores[answerable], UNSURE_SHARE, weights=weights[answerable], method="inverted_cdf")
+    return {"answer": answer, "unsure": min(round(float(unsure), 2), answer)}
 
 
 def calibrate(asked: Sequence[Asked]) -> dict[str, Any]:
     """All coefficients and the operating point, as plain values."""
-    ranking = fit_ranking(asked)
-    judged = judge(asked, ranking)
+    judged = judge_across(asked)
     confidence = fit_confidence(judged)
     return {
-        "ranking": ranking.to_json(FEATURES),
+        "ranking": fit_ranking(asked).to_json(FEATURES),
         "confidence": confidence.to_json(EVIDENCE),
         "operating_point": fit_operating_point(judged, confidence),
     }

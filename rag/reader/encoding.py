@@ -6,29 +6,30 @@ A token's type tells the network where it stands and whether its word occurs on 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from index.analysis import topic_terms
+from index.analysis import term_spans, topic_terms
 
+T = TypeVar("T")
 Span = tuple[int, int]
 IntArray = NDArray[np.int64]
 
 MAX_QUESTION_TOKENS = 64
-MAX_TOKENS = 320
-"""Of question and passage together; a passage has at most 256 with its prefix."""
+"""Of a longer question the first and the last half of so many are read: either end may hold what is asked."""
+
+MAX_TOKENS = 322
+"""Of question and passage together: no passage of the bundled model's window (256) is cut off."""
 
 QUESTION, PASSAGE, QUESTION_MATCH, PASSAGE_MATCH = range(4)
 TOKEN_TYPES = 4
-
-_WORD = re.compile(r"[^\W_]+(?:['’.,][^\W_]+)*")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,9 +43,7 @@ class Encoded:
 
     def tokens_of(self, start: int, end: int) -> Span:
         """The range of tokens that overlap `start:end` of the passage's text."""
-        inside = np.flatnonzero(
-            (self.offsets[:, 0] < end) & (self.offsets[:, 1] > start) & (self.offsets[:, 1] > 0)
-        )
+        inside = np.flatnonzero((self.offsets[:, 0] < end) & (self.offsets[:, 1] > start))
         return (int(inside[0]), int(inside[-1]) + 1) if len(inside) else (0, 0)
 
 
@@ -59,6 +58,7 @@ class Encoder:
         tokenizer = Tokenizer.from_file(str(self._file))
         tokenizer.no_truncation()
         tokenizer.no_padding()
+        tokenizer.encode_special_tokens = True  # "[SEP]" in a text is text
         return tokenizer
 
     def load(self) -> None:
@@ -67,30 +67,29 @@ class Encoder:
 
     def encode(self, question: str, passages: Sequence[tuple[str, Sequence[Span]]]) -> list[Encoded]:
         """The question with each passage: its text (prefix included) and its sentences as offsets into it."""
-        texts = [question, *(text for text, _ in passages)]
-        first, *others = self._tokenizer.encode_batch(texts, add_special_tokens=False)
-        start = self._tokenizer.token_to_id("[CLS]")
-        end = self._tokenizer.token_to_id("[SEP]")
-        head = [start, *first.ids[:MAX_QUESTION_TOKENS], end]
+        first, *others = self._tokenizer.encode_batch(
+            [question, *(text for text, _ in passages)], add_special_tokens=False
+        )
+        start, end = map(self._tokenizer.token_to_id, ("[CLS]", "[SEP]"))
+        head = [start, *_ends(first.ids), end]
+        room = MAX_TOKENS - len(head) - 1
         asked = frozenset(topic_terms(question))
-        question_words = _matching(question, asked)
-        question_types = _types(first.offsets[:MAX_QUESTION_TOKENS], question_words, QUESTION, QUESTION_MATCH)
+        asked_by_token = _ends(_owners(first.offsets, _matching(question, asked)))
         found = []
         for encoding, (text, spans) in zip(others, passages, strict=True):
-            room = MAX_TOKENS - len(head) - 1
             offsets = np.asarray(encoding.offsets[:room], dtype=np.int64).reshape(-1, 2)
             matches = _matching(text, asked)
             present = frozenset(term for _, _, term in matches)
-            types = _types(encoding.offsets[:room], matches, PASSAGE, PASSAGE_MATCH)
-            mine = [
-                kind if kind == QUESTION or term in present else QUESTION
-                for kind, term in zip(question_types, _owners(first.offsets, question_words), strict=False)
+            mine = [QUESTION_MATCH if term in present else QUESTION for term in asked_by_token]
+            theirs = [
+                PASSAGE if owner is None else PASSAGE_MATCH
+                for owner in _owners(encoding.offsets[:room], matches)
             ]
             outside = np.zeros((len(head), 2), dtype=np.int64)
             found.append(
                 Encoded(
                     np.asarray([*head, *encoding.ids[:room], end], dtype=np.int64),
-                    np.asarray([QUESTION, *mine, QUESTION, *types, PASSAGE], dtype=np.int64),
+                    np.asarray([QUESTION, *mine, QUESTION, *theirs, PASSAGE], dtype=np.int64),
                     np.concatenate([outside, offsets, np.zeros((1, 2), dtype=np.int64)]),
                     tuple(_range(offsets, span, len(head)) for span in spans),
                 )
@@ -123,25 +122,17 @@ def batch_of(encoded: Sequence[Encoded]) -> Batch:
     return Batch(ids, types, mask, sentences)
 
 
-@lru_cache(maxsize=50_000)
-def _term(word: str) -> str:
-    found = topic_terms(word)
-    return found[0] if found else ""
-
-
 def _matching(text: str, asked: frozenset[str]) -> list[tuple[int, int, str]]:
     """Where the text has a word whose index term is among these, in order."""
-    return [
-        (match.start(), match.end(), term)
-        for match in _WORD.finditer(text)
-        if (term := _term(match[0])) in asked
-    ]
+    return [placed for placed in term_spans(text) if placed[2] in asked]
 
 
-def _types(
-    offsets: Sequence[Span], matches: Sequence[tuple[int, int, str]], plain: int, match: int
-) -> list[int]:
-    return [plain if owner is None else match for owner in _owners(offsets, matches)]
+def _ends(tokens: Sequence[T]) -> list[T]:
+    """All of them, or the first and last half of what is read."""
+    if len(tokens) <= MAX_QUESTION_TOKENS:
+        return list(tokens)
+    half = MAX_QUESTION_TOKENS // 2
+    return [*tokens[:half], *tokens[-half:]]
 
 
 def _owners(offsets: Sequence[Span], matches: Iterable[tuple[int, int, str]]) -> list[str | None]:

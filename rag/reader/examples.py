@@ -19,6 +19,9 @@ from rag.retrieval import Hit, retrieve
 
 Span = tuple[int, int]
 
+VERSION = 2
+"""Of everything below: examples made by another version are made again."""
+
 WINDOWS = 8
 """Passages kept for a question: those that the reader will see, and a right one whatever its rank."""
 
@@ -100,19 +103,24 @@ def asked_of(article: Article, document: Document) -> Iterator[tuple[str, str, G
 
 def own_questions(document: Document) -> Iterator[tuple[str, str, Gold]]:
     """The questions that the document answers itself: they teach what a matching question in it is worth."""
-    for number, block in enumerate(document.blocks):
-        answer = next((each for each in document.blocks if each.context == number), None)
-        if block.kind == "question" and answer is not None:
-            span = (answer.start, answer.end)
-            yield document.text[block.start : block.end], OWN, Gold((span,), (span,))
+    answers: dict[int, list[Span]] = {}
+    for block in document.blocks:
+        if block.context is not None and document.blocks[block.context].kind == "question":
+            answers.setdefault(block.context, []).append((block.start, block.end))
+    for number, spans in answers.items():
+        question = document.blocks[number]
+        yield document.text[question.start : question.end], OWN, Gold(tuple(spans), tuple(spans))
 
 
 def _hits(library: Library, question: str, document: Document, pooled: bool) -> list[Hit]:
     own = list(retrieve(library, question, [document.id]).hits)
     if not pooled:
         return own
-    others = [hit for hit in retrieve(library, question).hits if hit.document.id != document.id]
-    return sorted([*own, *others[:OTHER_DOCUMENTS]], key=lambda hit: -hit.score)
+    everywhere = list(retrieve(library, question).hits)
+    others = [hit for hit in everywhere if hit.document.id != document.id][:OTHER_DOCUMENTS]
+    found = {hit.stored.id for hit in everywhere}
+    missed = [hit for hit in own if hit.stored.id not in found]
+    return [hit for hit in everywhere if hit in others or hit.document.id == document.id] + missed
 
 
 def _kept(windows: Sequence[Window]) -> list[Window]:

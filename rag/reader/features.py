@@ -67,7 +67,7 @@ LOWEST_LOGIT = -12.0
 
 _NEEDS: tuple[Expectation, ...] = ("time", "number", "name")
 _SHORT = 4  # words
-_NAME = re.compile(r"(?<=\S )[^\W\d_a-z][\w’'-]+")
+_NAME = re.compile(r"(?<=[^\s.!?:] )(?!I\b)[^\W\d_][\w’'-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +129,14 @@ def feature_matrix(
 
 
 def _read(logits: FloatArray | None, position: int, best: float) -> dict[str, float]:
-    """What the network says about a sentence; of a passage that was not read, nothing."""
+    """What the network says about a sentence; one that was not read counts as impossible."""
     if logits is None:
-        return dict.fromkeys(("logit", "logit_behind_best", "best_logit", "window_log_odds", "is_read"), 0.0)
-    logit = max(float(logits[position]), LOWEST_LOGIT)
+        logits = np.full(position + 1, LOWEST_LOGIT, dtype=np.float32)
+        return {**_read(logits, position, best), "best_logit": 0.0, "is_read": 0.0}
+    logit = float(logits[position])
     return {
-        "logit": logit,
-        "logit_behind_best": max(logit - best, LOWEST_LOGIT),
+        "logit": max(logit, LOWEST_LOGIT),
+        "logit_behind_best": min(max(logit - best, LOWEST_LOGIT), 0.0),
         "best_logit": float(logit >= best),
         "window_log_odds": max(float(np.logaddexp.reduce(logits)), LOWEST_LOGIT),
         "is_read": 1.0,
@@ -157,8 +158,8 @@ def _rarest_missing(idf: Mapping[str, float], found: Sequence[str]) -> float:
 
 
 def _names(question: str) -> list[str]:
-    """The terms of the capitalised words after the first."""
-    return [term for word in _NAME.findall(question) for term in terms(word)]
+    """The terms of the capitalised words that begin no sentence."""
+    return [term for word in _NAME.findall(question) if word[0].isupper() for term in terms(word)]
 
 
 def _share_missing(wanted: Sequence[str], found: Sequence[str]) -> float:

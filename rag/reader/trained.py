@@ -9,20 +9,18 @@ them answers at all is a logistic regression over what a person would look at. W
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from functools import cached_property
+import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from index.embedding import FloatArray
 from index.errors import ModelError
 from rag.reader import OperatingPoint, Reading, Span
 from rag.reader.evidence import EVIDENCE, evidence_row
 from rag.reader.features import FEATURES, Candidate, candidates_of, feature_matrix
 from rag.reader.linear import Coefficients, coefficients_of, sigmoid
-from rag.reader.scoring import READ_HITS, Scored, SentenceScorer
+from rag.reader.scoring import Scored, SentenceScorer, logits_of
 from rag.retrieval import Retrieved
 
 MODEL_FOLDER = Path(__file__).with_name("model")
@@ -36,68 +34,73 @@ FOCUS_SHARE = 0.8
 """A focus that is nearly the whole sentence sets nothing off."""
 
 
+class _Loaded(NamedTuple):
+    """What `reader.json` holds, and the network whose bytes it pins."""
+
+    scorer: SentenceScorer
+    ranking: Coefficients
+    confidence: Coefficients
+    operating_point: OperatingPoint
+
+
 class TrainedReader:
-    """Reads the best hits of a question with the network of `folder`."""
+    """Reads the best hits of a question with the network of `folder`. Safe to share between threads."""
 
     def __init__(self, folder: Path = MODEL_FOLDER, *, threads: int = 0) -> None:
         self._folder = folder
         self._threads = threads
+        self._lock = threading.Lock()
+        self._loaded: _Loaded | None = None
 
-    @cached_property
-    def _content(self) -> dict[str, Any]:
+    def _parts(self) -> _Loaded:
+        with self._lock:
+            if self._loaded is None:
+                self._loaded = self._read_calibration()
+            return self._loaded
+
+    def _read_calibration(self) -> _Loaded:
         file = self._folder / CALIBRATION
         try:
             content: dict[str, Any] = json.loads(file.read_text("utf-8"))
-        except (OSError, ValueError) as error:
+            return _Loaded(
+                SentenceScorer(self._folder / WEIGHTS, content["sha256"], self._threads),
+                coefficients_of(content["ranking"], FEATURES),
+                coefficients_of(content["confidence"], EVIDENCE),
+                OperatingPoint(**content["operating_point"]),
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise ModelError(f"cannot read the reader's calibration {file}; reinstall Quoth") from error
-        return content
 
-    @cached_property
+    @property
     def scorer(self) -> SentenceScorer:
         """The network itself."""
-        return SentenceScorer(self._folder / WEIGHTS, self._content["sha256"], self._threads)
+        return self._parts().scorer
 
-    @cached_property
-    def _ranking(self) -> Coefficients:
-        return coefficients_of(self._content["ranking"], FEATURES)
-
-    @cached_property
-    def _confidence(self) -> Coefficients:
-        return coefficients_of(self._content["confidence"], EVIDENCE)
-
-    @cached_property
+    @property
     def operating_point(self) -> OperatingPoint:
-        return OperatingPoint(**self._content["operating_point"])
+        return self._parts().operating_point
 
     def load(self) -> None:
         """Load the weights and the calibration. Raises ModelError."""
-        _ = self._ranking, self._confidence, self.operating_point
         self.scorer.load()
 
     def read(self, retrieved: Retrieved) -> Reading:
         found = candidates_of(retrieved)
         if not found:
             return Reading((), 0.0)
-        scored = {
-            each.hit.stored.id: each
-            for each in self.scorer.score(retrieved.query.text, retrieved.hits[:READ_HITS])
-        }
+        scorer, ranking, confidence_of, _ = self._parts()
+        scored = scorer.read(retrieved)
         logits = logits_of(scored)
         rows = feature_matrix(retrieved, found, logits)
-        scores = self._ranking(rows)
+        scores = ranking(rows)
         evidence = evidence_row(retrieved.query, [each.passage for each in found], rows, scores, logits)
-        confidence = float(sigmoid(self._confidence(evidence[None, :]))[0])
+        confidence = float(sigmoid(confidence_of(evidence[None, :]))[0])
         order = sorted(range(len(found)), key=lambda at: (-scores[at], at))
         relative = np.exp(scores - scores[order[0]])  # 1 for the best
         spans = (
             _span(found[at], scored.get(found[at].passage), confidence * float(relative[at])) for at in order
         )
         return Reading(tuple(spans), confidence)
-
-
-def logits_of(scored: Mapping[int, Scored]) -> dict[int, FloatArray]:
-    """By passage id, the logits of its sentences."""
-    return {number: each.logits for number, each in scored.items()}
 
 
 def _span(candidate: Candidate, scored: Scored | None, score: float) -> Span:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -17,17 +18,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 from torch.nn.functional import log_softmax
 
+from index.errors import QuothError
 from rag.evaluation import auroc
 from rag.reader.encoding import Batch, Encoded, Encoder, batch_of
 from rag.reader.examples import Example, Window
 from rag.reader.network import CUT_OFF, Network
-
-READ_WINDOWS = 6
-"""Windows that are read for one question when figures are taken during training."""
-
+from rag.reader.scoring import READ_HITS
 
 SAVE_EVERY = 50
 """Steps between checkpoints."""
+
+
+class TrainingError(QuothError):
+    """A run cannot begin or go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ class State:
     optimizer: torch.optim.AdamW
     step: int
     seconds: float
+    fingerprint: str  # of the recipe and the questions: a checkpoint of others is not gone on with
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,8 +211,13 @@ def _tensors(batch: Batch, network: Network) -> tuple[Tensor, ...]:
 def precision(network: Network) -> AbstractContextManager[Any]:
     """bfloat16 where the machine computes it natively (half the time on such a CPU), else float32."""
     device = next(network.parameters()).device.type
-    native = device == "cuda" or torch.cpu._is_avx512_bf16_supported()
-    return torch.autocast(device, dtype=torch.bfloat16, enabled=native)
+    return torch.autocast(device, dtype=torch.bfloat16, enabled=computed_in() == "bfloat16")
+
+
+def computed_in() -> str:
+    """The type that this machine trains in."""
+    native = torch.cuda.is_available() or torch.cpu._is_avx512_bf16_supported()
+    return "bfloat16" if native else "float32"
 
 
 def train(
@@ -228,7 +237,7 @@ def train(
     """
     torch.set_num_threads(threads)
     steps = steps_of(recipe, examples)
-    state = _begin(recipe, body, work)
+    state = _begin(recipe, body, work, _fingerprint(recipe, steps, examples))
     network = state.network
     log = work / "training.csv"
     _forget(log, state.step)
@@ -260,7 +269,15 @@ def train(
     return network.eval()
 
 
-def _begin(recipe: Recipe, body: Path, work: Path) -> State:
+def _fingerprint(recipe: Recipe, steps: Sequence[Step], examples: Sequence[Example]) -> str:
+    digest = hashlib.sha256(repr(recipe).encode())
+    for step in steps:
+        for number in step.questions:
+            digest.update(repr(examples[number]).encode())
+    return digest.hexdigest()
+
+
+def _begin(recipe: Recipe, body: Path, work: Path, fingerprint: str) -> State:
     torch.manual_seed(recipe.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network = Network(body).to(device)
@@ -276,10 +293,14 @@ def _begin(recipe: Recipe, body: Path, work: Path) -> State:
         weight_decay=recipe.weight_decay,
     )
     average = {name: value.detach().clone() for name, value in network.state_dict().items()}
-    state = State(network, average, optimizer, 0, 0.0)
+    state = State(network, average, optimizer, 0, 0.0, fingerprint)
     checkpoint = work / "checkpoint.pt"
     if checkpoint.exists():
         saved = torch.load(checkpoint, map_location=device, weights_only=True)
+        if saved["fingerprint"] != fingerprint:
+            raise TrainingError(
+                f"{checkpoint} belongs to another recipe or other data; remove it or choose another folder"
+            )
         network.load_state_dict(saved["network"])
         optimizer.load_state_dict(saved["optimizer"])
         state.average, state.step, state.seconds = saved["average"], saved["step"], saved["seconds"]
@@ -293,6 +314,7 @@ def _save(state: State, work: Path) -> None:
         "optimizer": state.optimizer.state_dict(),
         "step": state.step,
         "seconds": state.seconds,
+        "fingerprint": state.fingerprint,
     }
     torch.save(parts, work / "checkpoint.part")
     (work / "checkpoint.part").replace(work / "checkpoint.pt")
@@ -352,7 +374,7 @@ def figures(network: Network, encoder: Encoder, examples: Sequence[Example]) -> 
     right, chance = [], []
     for example, logits in zip(examples, read(network, encoder, examples), strict=True):
         scores = np.concatenate(logits)
-        correct = np.concatenate([window.right for window in example.windows[:READ_WINDOWS]])
+        correct = np.concatenate([window.right for window in example.windows[:READ_HITS]])
         right.append(bool(correct[int(np.argmax(scores))]))
         chance.append(float(np.logaddexp.reduce(scores)))
     answerable = np.array([example.answerable for example in examples])
@@ -368,12 +390,12 @@ def read(
         each
         for example in examples
         for each in encoder.encode(
-            example.question, [(window.text, window.spans) for window in example.windows[:READ_WINDOWS]]
+            example.question, [(window.text, window.spans) for window in example.windows[:READ_HITS]]
         )
     ]
     with torch.inference_mode():
         found = iter(_outputs(network, encoded, size)[0])
-    return [[next(found).cpu().numpy() for _ in example.windows[:READ_WINDOWS]] for example in examples]
+    return [[next(found).cpu().numpy() for _ in example.windows[:READ_HITS]] for example in examples]
 
 
 def _log(file: Path, row: dict[str, float], measured: dict[str, Sequence[Example]]) -> None:
