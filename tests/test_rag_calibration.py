@@ -1,12 +1,21 @@
 from __future__ import annotations
 
+import zlib
+
 import numpy as np
 import pytest
 
-from rag.reader.calibration import Asked, Judged, fit_confidence, fit_operating_point, fit_ranking
-from rag.reader.evidence import EVIDENCE
+from rag.reader.calibration import (
+    FOLDS,
+    Asked,
+    Judged,
+    fit_confidence,
+    fit_operating_point,
+    fit_ranking,
+    judge,
+)
 from rag.reader.features import FEATURES
-from rag.reader.linear import Coefficients, sigmoid
+from rag.reader.linear import Platt
 from rag.retrieval import Query
 
 WIDTH = len(FEATURES)
@@ -21,7 +30,7 @@ def examples(count: int, seed: int = 0) -> list[Asked]:
         right = np.zeros(8, dtype=bool)
         right[int(np.argmax(rows[:, 0] - rows[:, 1]))] = True
         query = Query("?", np.ones(1, dtype=np.float32), ("a",), {"a": 1.0}, 0.0, 1.0)
-        found.append(Asked(query, f"document {len(found)}", list(range(8)), rows, {}, right, True, 1.0))
+        found.append(Asked(query, f"document {len(found)}", rows, {}, right, True, 1.0))
     return found
 
 
@@ -31,31 +40,50 @@ def test_ranking_finds_what_decides() -> None:
     assert weights[0] > 5 * np.abs(weights[2:]).max()
     assert weights[1] < -5 * np.abs(weights[2:]).max()
     fresh = examples(200, seed=1)
-    assert np.mean([each.right[np.argmax(ranking(each.rows))] for each in fresh]) > 0.95
+    assert np.mean([each.right[np.argmax(ranking(each.rows))] for each in fresh]) > 0.9
 
 
 def judged(count: int = 4_000) -> Judged:
-    """The first evidence is the log-odds that the best sentence is right."""
+    """Log-odds of which half are the log-odds that the best sentence is right."""
     generator = np.random.default_rng(0)
-    rows = generator.normal(size=(count, len(EVIDENCE))).astype(np.float32)
-    right = generator.random(count) < 1 / (1 + np.exp(-2 * rows[:, 0]))
-    return Judged(rows, right, right.copy(), np.full(count, 1 / count))
+    log_odds = 4 * generator.normal(size=count)
+    right = generator.random(count) < 1 / (1 + np.exp(-0.5 * log_odds))
+    return Judged(log_odds, np.zeros(count), right, right.copy(), np.full(count, 1 / count))
 
 
 def test_confidence_is_calibrated() -> None:
     data = judged()
-    confidence = sigmoid(fit_confidence(data)(data.rows))
+    platt = fit_confidence(data)
+    assert platt.slope == pytest.approx(0.5, abs=0.05)
+    confidence = np.array([platt(each, 0.0) for each in data.log_odds])
     for low in np.arange(0.1, 0.9, 0.2):
         among = (confidence >= low) & (confidence < low + 0.2)
         assert confidence[among].mean() == pytest.approx(data.right[among].mean(), abs=0.06)
 
 
 def test_operating_point_balances() -> None:
-    data = judged()
-    weights = np.zeros(len(EVIDENCE), dtype=np.float32)
-    weights[0] = 2.0
-    ones = np.ones(len(EVIDENCE), dtype=np.float32)
-    point = fit_operating_point(data, Coefficients(0 * ones, ones, weights, 0.0))
+    point = fit_operating_point(judged(), Platt(0.5, 0.0, 0.0))
     # 0.5 is best by construction; of the flat top the lowest is taken
     assert 0.35 < point["answer"] <= 0.52
-    assert point["unsure"] < point["answer"]
+    assert point["unsure"] <= point["answer"]
+
+
+def test_the_thresholds_never_cross() -> None:
+    data = judged()
+    easy = Judged(
+        data.log_odds + 30 * data.answerable, data.question_match, data.right, data.answerable, data.weights
+    )
+    point = fit_operating_point(easy, Platt(0.5, 0.0, 0.0))
+    assert point["unsure"] <= point["answer"]
+
+
+def test_what_is_judged_was_ranked_by_other_documents() -> None:
+    """Feature 0 decides everywhere but in the documents of one fold, where the first sentence is right."""
+    asked = examples(500)
+    odd = [number for number, each in enumerate(asked) if zlib.crc32(each.document.encode()) % FOLDS == 2]
+    for number in odd:
+        asked[number].right[:] = False
+        asked[number].right[0] = True
+    right = judge(asked).right
+    assert right[odd].mean() < 0.5
+    assert np.delete(right, odd).mean() > 0.6

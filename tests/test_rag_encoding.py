@@ -52,6 +52,33 @@ def test_what_does_not_fit_is_cut_off(encoder: Encoder) -> None:
     assert encoded.sentences[-1] == (0, 0)
 
 
+def test_of_a_long_question_both_ends_are_read(encoder: Encoder) -> None:
+    question = "Who opened the gate? " + "Please note what I wrote before. " * 40 + "When was it painted?"
+    (encoded,) = encoder.encode(question, [("The gate was painted in May.", ((0, 28),))])
+    words = [encoder.token(int(number)) for number in encoded.ids]
+    assert words[1:4] == ["who", "opened", "the"]
+    assert words[: words.index("[SEP]")][-2:] == ["painted", "?"]
+
+
+def test_separators_in_a_text_are_text(encoder: Encoder) -> None:
+    (encoded,) = encoder.encode("What is [SEP]?", [("BERT puts [SEP] between [CLS] and [MASK].", ((0, 41),))])
+    words = [encoder.token(int(number)) for number in encoded.ids]
+    assert words.count("[SEP]") == 2
+    assert words.count("[CLS]") == 1
+    assert "[MASK]" not in words
+
+
+def test_a_word_is_marked_in_every_script(encoder: Encoder) -> None:
+    text = "Radar,lidar and 猫 were here."
+    (encoded,) = encoder.encode("radar 猫", [(text, ((0, len(text)),))])
+    marked = {
+        text[start:end]
+        for (start, end), kind in zip(encoded.offsets, encoded.types, strict=True)
+        if kind == PASSAGE_MATCH
+    }
+    assert marked == {"Radar", "猫"}
+
+
 def test_a_batch_is_padded(encoder: Encoder) -> None:
     long, short = encoder.encode("Why?", [(TEXT, SPANS), ("A short one.", ((0, 12),))])
     batch = batch_of([long, short])

@@ -54,13 +54,13 @@ def test_examples_hold_what_is_right(source: Path, tmp_path: Path) -> None:
 
 def test_own_questions_are_the_pairs_of_the_document() -> None:
     document = document_of(
-        "Pets\n\nQ: Why do dogs bark?\nA: They guard. Always.\n\nQ: And cats?\nA: They purr.\n"
+        "Pets\n\nQ: Why do dogs bark?\nA: They guard. Always.\n- foxes\n\nQ: And cats?\nA: They purr.\n"
     )
     found = {
         question: [document.text[start:end] for start, end in gold.answers]
         for question, _, gold in own_questions(document)
     }
-    assert found == {"Why do dogs bark?": ["They guard. Always."], "And cats?": ["They purr."]}
+    assert found == {"Why do dogs bark?": ["They guard. Always.", "foxes"], "And cats?": ["They purr."]}
 
 
 def example(number: int, source: str = "a", windows: int = 5, right: int | None = 3) -> Example:
@@ -100,4 +100,3 @@ def test_steps_hold_every_question_as_often_as_the_recipe_says() -> None:
 def test_documents_are_held_out_by_their_name() -> None:
     share = np.mean([held_out(f"document {number}.txt") for number in range(3_000)])
     assert 0.11 < share < 0.18
-    assert held_out("a.txt") == held_out("a.txt")

@@ -16,7 +16,7 @@ from rag.reader.examples import Example, Window
 from rag.reader.export import export, quantise
 from rag.reader.network import CUT_OFF, Network
 from rag.reader.scoring import SentenceScorer, checksum
-from rag.reader.training import Epoch, Recipe, read_log, train
+from rag.reader.training import Epoch, Recipe, TrainingError, read_log, train
 
 pytestmark = pytest.mark.model
 
@@ -27,7 +27,7 @@ SENTENCES = (
     ("When do owls hunt?", "Owls hunt at night."),
 )
 RECIPE = Recipe(
-    questions_per_step=4, warm_up_steps=1, averaging=0.0, epochs=(Epoch({"toy": 6.0}, wrong_windows=1),)
+    questions_per_step=4, warm_up_steps=1, averaging=0.5, epochs=(Epoch({"toy": 6.0}, wrong_windows=1),)
 )
 
 
@@ -87,6 +87,12 @@ def test_it_learns_and_goes_on_after_a_stop(
         assert torch.equal(value, resumed.state_dict()[name]), name
     logged = list(read_log(tmp_path / "stopped" / "training.csv"))
     assert [row["step"] for row in logged] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_checkpoint_of_other_data_is_refused(tmp_path: Path, encoder: Encoder) -> None:
+    run(tmp_path, encoder)
+    with pytest.raises(TrainingError, match="other data"):
+        train(RECIPE, examples()[:3], {}, encoder, bundled_folder(), tmp_path)
 
 
 def test_what_is_exported_says_the_same(tmp_path: Path, encoder: Encoder) -> None:

@@ -41,7 +41,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture
 def quoth(monkeypatch: pytest.MonkeyPatch) -> Quoth:
     """Runs a command in this process, with vectors that need no model."""
-    monkeypatch.setattr("ui.settings.SentenceTransformerEmbedder", lambda model: FakeEmbedder())
+    monkeypatch.setattr("ui.settings.SentenceTransformerEmbedder", lambda model, threads: FakeEmbedder())
     return lambda *args: CliRunner().invoke(cli, args, prog_name="quoth")
 
 
@@ -176,7 +176,7 @@ def test_another_model_needs_reindex(quoth: Quoth, note: Path, monkeypatch: pyte
     quoth("add", str(note))
     other = FakeEmbedder(dimension=64)
     other.fingerprint = "another"
-    monkeypatch.setattr("ui.settings.SentenceTransformerEmbedder", lambda model: other)
+    monkeypatch.setattr("ui.settings.SentenceTransformerEmbedder", lambda model, threads: other)
     refused = quoth("ask", "What was removed?")
     assert refused.exit_code == 1
     assert "quoth reindex" in one_line(refused.stderr)

@@ -1,5 +1,5 @@
-"""Fits what stands around the network: how its logits and retrieval's features order sentences, what the best
-sentence's evidence is worth as a probability, and where that probability divides answers from abstentions.
+"""Fits what stands around the network: how its logits and retrieval's features order sentences, what its
+log-odds are worth as a probability, and where that probability divides answers from abstentions.
 
 All of it on documents held out of the network's training, so that its logits are as good or bad as they are
 on a document that nobody has seen.
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,10 @@ from sklearn.linear_model import LogisticRegression
 from index import Document, Library
 from index.embedding import FloatArray
 from rag.evaluation import Article, Span, overlap
-from rag.reader.evidence import EVIDENCE, evidence_row
 from rag.reader.examples import asked_of
 from rag.reader.features import FEATURES, candidates_of, feature_matrix
-from rag.reader.linear import Coefficients, sigmoid
-from rag.reader.scoring import SentenceScorer, logits_of
+from rag.reader.linear import Coefficients, Platt
+from rag.reader.scoring import SentenceScorer, log_odds, logits_of
 from rag.retrieval import Query, retrieve
 
 BoolArray = NDArray[np.bool_]
@@ -45,7 +44,6 @@ class Asked:
 
     query: Query
     document: str
-    passages: list[int]  # (n_candidates,) ids
     rows: FloatArray  # (n_candidates, n_features)
     logits: dict[int, FloatArray]  # by passage id, (n_sentences,)
     right: BoolArray  # (n_candidates,)
@@ -78,7 +76,6 @@ def _asked(
     return Asked(
         retrieved.query,
         document.name,
-        [each.passage for each in found],
         feature_matrix(retrieved, found, logits),
         logits,
         np.array(right, dtype=bool),
@@ -116,55 +113,58 @@ def fit_ranking(asked: Sequence[Asked]) -> Coefficients:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judged:
-    """The evidence of every question, with whether its best sentence was right."""
+    """For every question what the network says, and whether the best sentence was right."""
 
-    rows: FloatArray  # (n_questions, n_evidence)
+    log_odds: NDArray[np.float64]  # (n_questions,)
+    question_match: NDArray[np.float64]  # (n_questions,), of the best sentence
     right: BoolArray
     answerable: BoolArray
     weights: NDArray[np.float64]
 
 
-def judge(asked: Sequence[Asked], ranking: Coefficients) -> Judged:
-    """Rank every question's sentences and look at the best."""
-    rows, right = [], []
-    for each in asked:
-        scores = ranking(each.rows)
-        rows.append(evidence_row(each.query, each.passages, each.rows, scores, each.logits))
-        right.append(bool(each.right[int(np.argmax(scores))]))
+def judge(asked: Sequence[Asked]) -> Judged:
+    """Look at the best sentence of each question, by a ranking that was fitted on other documents.
+
+    A ranking that saw the document would look too good.
+    """
+    folds = np.array([zlib.crc32(each.document.encode()) % FOLDS for each in asked])
+    right = np.zeros(len(asked), dtype=bool)
+    match = np.zeros(len(asked))
+    for fold in set(folds):
+        ranking = fit_ranking([each for each, mine in zip(asked, folds, strict=True) if mine != fold])
+        for number in np.flatnonzero(folds == fold):
+            best = int(np.argmax(ranking(asked[number].rows)))
+            right[number] = asked[number].right[best]
+            match[number] = asked[number].rows[best, FEATURES.index("question_match")]
     return Judged(
-        np.stack(rows),
-        np.array(right),
+        np.array([log_odds(each.logits) for each in asked]),
+        match,
+        right,
         np.array([each.answerable for each in asked]),
         np.array([each.weight for each in asked]),
     )
 
 
-def judge_across(asked: Sequence[Asked]) -> Judged:
-    """Judge each document by a ranking that was fitted on the others: one that saw it would look too good."""
-    folds = [zlib.crc32(each.document.encode()) % FOLDS for each in asked]
-    parts = []
-    for fold in sorted(set(folds)):
-        others = [each for each, mine in zip(asked, folds, strict=True) if mine != fold]
-        held = [each for each, mine in zip(asked, folds, strict=True) if mine == fold]
-        parts.append(judge(held, fit_ranking(others)))
-    columns = ("rows", "right", "answerable", "weights")
-    return Judged(*(np.concatenate([getattr(part, name) for part in parts]) for name in columns))
+def fit_confidence(judged: Judged) -> Platt:
+    """Platt scaling of the network's log-odds to the chance that the best sentence answers (Platt 1999).
+
+    More evidence (retrieval's, the kind of answer wanted) made it rank questions worse: docs/quality.md.
+    """
+    model = LogisticRegression(max_iter=1_000, C=1e6)
+    weights = judged.weights / judged.weights.mean()
+    rows = np.column_stack([judged.log_odds, judged.question_match])
+    model.fit(rows, judged.right, sample_weight=weights)
+    slope, match = (round(float(weight), 6) for weight in model.coef_[0])
+    return Platt(slope, match, round(float(model.intercept_[0]), 6))
 
 
-def fit_confidence(judged: Judged) -> Coefficients:
-    """Logistic regression of "the best sentence answers" (Platt 1999: a calibrated probability)."""
-    mean, scale = judged.rows.mean(axis=0), np.maximum(judged.rows.std(axis=0), 1e-6)
-    model = LogisticRegression(max_iter=1_000)
-    model.fit((judged.rows - mean) / scale, judged.right, sample_weight=judged.weights * len(judged.rows))
-    return Coefficients(mean, scale, model.coef_[0].astype(np.float32), float(model.intercept_[0]))
-
-
-def fit_operating_point(judged: Judged, confidence: Coefficients) -> dict[str, float]:
+def fit_operating_point(judged: Judged, confidence: Platt) -> dict[str, float]:
     """The threshold with the best mean of "answered rightly" and "rightly abstained".
 
     The mean is flat around its best: the lowest threshold within TOLERANCE of it is taken, to answer most.
     """
-    scores = sigmoid(confidence(judged.rows))
+    pairs = zip(judged.log_odds, judged.question_match, strict=True)
+    scores = np.array([confidence(odds, match) for odds, match in pairs])
     answerable, weights = judged.answerable, judged.weights
 
     def balanced(threshold: float) -> float:
@@ -180,10 +180,10 @@ def fit_operating_point(judged: Judged, confidence: Coefficients) -> dict[str, f
 
 def calibrate(asked: Sequence[Asked]) -> dict[str, Any]:
     """All coefficients and the operating point, as plain values."""
-    judged = judge_across(asked)
+    judged = judge(asked)
     confidence = fit_confidence(judged)
     return {
         "ranking": fit_ranking(asked).to_json(FEATURES),
-        "confidence": confidence.to_json(EVIDENCE),
+        "confidence": asdict(confidence),
         "operating_point": fit_operating_point(judged, confidence),
     }

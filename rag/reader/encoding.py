@@ -65,6 +65,10 @@ class Encoder:
         """Read the vocabulary if it is not read yet."""
         _ = self._tokenizer
 
+    def token(self, number: int) -> str:
+        """A token as text."""
+        return str(self._tokenizer.id_to_token(number))
+
     def encode(self, question: str, passages: Sequence[tuple[str, Sequence[Span]]]) -> list[Encoded]:
         """The question with each passage: its text (prefix included) and its sentences as offsets into it."""
         first, *others = self._tokenizer.encode_batch(

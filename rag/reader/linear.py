@@ -1,4 +1,4 @@
-"""Linear models over named features: ranking (the highest wins) and confidence (log-odds)."""
+"""The two small models around the network: a linear ranking, and the calibration of its log-odds."""
 
 from __future__ import annotations
 
@@ -37,6 +37,21 @@ class Coefficients:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Platt:
+    """Log-odds to a calibrated probability (Platt 1999), and what it is worth that the source itself asks and
+    answers the question: sigmoid(slope * log_odds + match * question_match + intercept)."""
+
+    slope: float
+    match: float
+    intercept: float
+
+    def __call__(self, log_odds: float, question_match: float) -> float:
+        """`question_match`, 0 to 1, is that feature of the best sentence."""
+        score = self.slope * log_odds + self.match * question_match + self.intercept
+        return float(1.0 / (1.0 + np.exp(-score)))
+
+
 def coefficients_of(content: dict[str, Any], names: Sequence[str]) -> Coefficients:
     """What `to_json` of these features wrote. Raises ModelError when it was fitted for others."""
     if content["features"] != list(names):
@@ -47,17 +62,6 @@ def coefficients_of(content: dict[str, Any], names: Sequence[str]) -> Coefficien
         np.asarray(content[key], dtype=np.float32) for key in ("mean", "scale", "weights")
     )
     return Coefficients(mean, scale, weights, float(content["bias"]))
-
-
-def sigmoid(scores: FloatArray) -> FloatArray:
-    """Log-odds to probabilities."""
-    return np.asarray(1.0 / (1.0 + np.exp(-scores)), dtype=np.float32)
-
-
-def softmax(scores: FloatArray) -> FloatArray:
-    """Scores to probabilities that sum to one."""
-    powers = np.exp(scores - scores.max())
-    return np.asarray(powers / powers.sum(), dtype=np.float32)
 
 
 def _rounded(values: FloatArray) -> list[float]:

@@ -28,6 +28,9 @@ READ_HITS = 6
 
 MAX_FOCUS_TOKENS = 40
 
+NOTHING_READ = -30.0
+"""Log-odds when there is nothing to read."""
+
 
 Output = tuple[FloatArray, FloatArray, Encoded]
 """Sentence logits (n_sentences,), focus logits (n_tokens, 2), and the tokens that they belong to."""
@@ -104,6 +107,12 @@ class SentenceScorer:
     def tensors(self, retrieved: Retrieved) -> Batch:
         """What the network gets for a question and its best hits."""
         return batch_of(self._encoder.encode(retrieved.query.text, _passages(retrieved.hits[:READ_HITS])))
+
+
+def log_odds(logits: Mapping[int, FloatArray]) -> float:
+    """Of "some sentence answers" against "none does", as the network was trained to say it."""
+    read = np.concatenate([np.zeros(0, dtype=np.float32), *logits.values()])
+    return float(np.logaddexp.reduce(read)) if len(read) else NOTHING_READ
 
 
 def logits_of(scored: Mapping[int, Scored]) -> dict[int, FloatArray]:

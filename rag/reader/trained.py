@@ -1,9 +1,9 @@
 """The shipped reader: a small trained network reads passages, features of retrieval stand beside it.
 
 The network gives every sentence a logit; a conditional logit model (McFadden 1974; "listwise softmax" in
-learning to rank, Cao et al. 2007) orders the sentences by it and by what retrieval knows; whether the best of
-them answers at all is a logistic regression over what a person would look at. Weights and coefficients are in
-`model/` beside this file; `python -m rag.reader.train` makes them.
+learning to rank, Cao et al. 2007) orders the sentences by it and by what retrieval knows; whether anything
+answers is the network's own log-odds, calibrated. Weights and coefficients are in `model/` beside this file;
+`python -m rag.reader.train` makes them.
 """
 
 from __future__ import annotations
@@ -17,10 +17,9 @@ import numpy as np
 
 from index.errors import ModelError
 from rag.reader import OperatingPoint, Reading, Span
-from rag.reader.evidence import EVIDENCE, evidence_row
 from rag.reader.features import FEATURES, Candidate, candidates_of, feature_matrix
-from rag.reader.linear import Coefficients, coefficients_of, sigmoid
-from rag.reader.scoring import Scored, SentenceScorer, logits_of
+from rag.reader.linear import Coefficients, Platt, coefficients_of
+from rag.reader.scoring import Scored, SentenceScorer, log_odds, logits_of
 from rag.retrieval import Retrieved
 
 MODEL_FOLDER = Path(__file__).with_name("model")
@@ -39,7 +38,7 @@ class _Loaded(NamedTuple):
 
     scorer: SentenceScorer
     ranking: Coefficients
-    confidence: Coefficients
+    confidence: Platt
     operating_point: OperatingPoint
 
 
@@ -65,7 +64,7 @@ class TrainedReader:
             return _Loaded(
                 SentenceScorer(self._folder / WEIGHTS, content["sha256"], self._threads),
                 coefficients_of(content["ranking"], FEATURES),
-                coefficients_of(content["confidence"], EVIDENCE),
+                Platt(**content["confidence"]),
                 OperatingPoint(**content["operating_point"]),
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -88,14 +87,13 @@ class TrainedReader:
         found = candidates_of(retrieved)
         if not found:
             return Reading((), 0.0)
-        scorer, ranking, confidence_of, _ = self._parts()
+        scorer, ranking, platt, _ = self._parts()
         scored = scorer.read(retrieved)
         logits = logits_of(scored)
         rows = feature_matrix(retrieved, found, logits)
         scores = ranking(rows)
-        evidence = evidence_row(retrieved.query, [each.passage for each in found], rows, scores, logits)
-        confidence = float(sigmoid(confidence_of(evidence[None, :]))[0])
         order = sorted(range(len(found)), key=lambda at: (-scores[at], at))
+        confidence = platt(log_odds(logits), float(rows[order[0], FEATURES.index("question_match")]))
         relative = np.exp(scores - scores[order[0]])  # 1 for the best
         spans = (
             _span(found[at], scored.get(found[at].passage), confidence * float(relative[at])) for at in order
