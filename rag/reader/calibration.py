@@ -132,7 +132,7 @@ def judge(asked: Sequence[Asked]) -> Judged:
     match = np.zeros(len(asked))
     for fold in set(folds):
         ranking = fit_ranking([each for each, mine in zip(asked, folds, strict=True) if mine != fold])
-        for number in np.flatnonzero(folds == fold):
+        for number in map(int, np.flatnonzero(folds == fold)):
             best = int(np.argmax(ranking(asked[number].rows)))
             right[number] = asked[number].right[best]
             match[number] = asked[number].rows[best, FEATURES.index("question_match")]
