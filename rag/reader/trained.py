@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from index.analysis import STOP_WORDS, words
 from index.errors import ModelError
 from rag.reader import OperatingPoint, Reading, Span
 from rag.reader.features import FEATURES, Candidate, candidates_of, feature_matrix
@@ -84,6 +85,8 @@ class TrainedReader:
         self.scorer.load()
 
     def read(self, retrieved: Retrieved) -> Reading:
+        """A question of which no word is known, neither to the passages nor as a word that every question
+        may hold, has no answer: the network was never taught what to make of such letters."""
         found = candidates_of(retrieved)
         if not found:
             return Reading((), 0.0)
@@ -93,7 +96,11 @@ class TrainedReader:
         rows = feature_matrix(retrieved, found, logits)
         scores = ranking(rows)
         order = sorted(range(len(found)), key=lambda at: (-scores[at], at))
-        confidence = platt(log_odds(logits), float(rows[order[0], FEATURES.index("question_match")]))
+        query = retrieved.query
+        asks = not STOP_WORDS.isdisjoint(words(query.text))
+        known = bool(query.terms) and (query.unknown_share < 1.0 or asks)
+        match = float(rows[order[0], FEATURES.index("question_match")])
+        confidence = platt(log_odds(logits), match) if known else 0.0
         relative = np.exp(scores - scores[order[0]])  # 1 for the best
         spans = (
             _span(found[at], scored.get(found[at].passage), confidence * float(relative[at])) for at in order
