@@ -21,7 +21,7 @@ from rich.table import Table
 from index import Library, passages
 from index.embedding import FloatArray, SentenceTransformerEmbedder
 from rag.evaluation import Article, Gold, gold_of, load_articles, overlap
-from rag.reader.features import FEATURES, Candidate, candidates_of, feature_matrix
+from rag.reader.features import EVIDENCE, Candidate, candidates_of, evidence_matrix
 from rag.retrieval import BM25_WEIGHT, Hit, Retrieved, retrieve
 
 DEV_SETS = ("authored/dev", "squad2_articles_dev.json")
@@ -31,14 +31,14 @@ Method = Callable[[Retrieved, FloatArray], FloatArray]
 
 
 def feature(name: str) -> Method:
-    return lambda _, rows: rows[:, FEATURES.index(name)]
+    return lambda _, rows: rows[:, EVIDENCE.index(name)]
 
 
 def both(weight: float, passage_share: float) -> Method:
     """Similarity and BM25 of the sentence, and a share of the passage's."""
 
     def score(_: Retrieved, rows: FloatArray) -> FloatArray:
-        column = dict(zip(FEATURES, rows.T, strict=True))
+        column = dict(zip(EVIDENCE, rows.T, strict=True))
         sentence = column["sentence_similarity"] + weight * column["sentence_bm25"]
         passage = column["passage_similarity"] + weight * column["passage_bm25"]
         return np.asarray(sentence + passage_share * passage, dtype=np.float32)
@@ -48,7 +48,7 @@ def both(weight: float, passage_share: float) -> Method:
 
 def reciprocal_rank(_: Retrieved, rows: FloatArray) -> FloatArray:
     """Reciprocal rank fusion (Cormack et al. 2009) of the dense and the lexical order of sentences."""
-    columns = (rows[:, FEATURES.index(name)] for name in ("sentence_similarity", "sentence_bm25"))
+    columns = (rows[:, EVIDENCE.index(name)] for name in ("sentence_similarity", "sentence_bm25"))
     ranks = (np.argsort(np.argsort(-column, kind="stable"), kind="stable") for column in columns)
     return np.asarray(sum(1.0 / (60 + 1 + rank) for rank in ranks), dtype=np.float32)
 
@@ -91,7 +91,7 @@ def measure(articles: list[Article], embedder: SentenceTransformerEmbedder) -> d
                 gold = gold_of(document, article, question)
                 retrieved = retrieve(library, question.text, [document.id])
                 found = candidates_of(retrieved)
-                rows, marks = feature_matrix(retrieved, found, {}), np.array(right(found, gold))
+                rows, marks = evidence_matrix(retrieved, found), np.array(right(found, gold))
                 for name, method in METHODS.items():
                     order = np.argsort(-method(retrieved, rows), kind="stable")
                     outcomes[name].append((bool(marks[order[:1]].any()), bool(marks[order[:3]].any())))

@@ -64,7 +64,7 @@ def test_own_questions_are_the_pairs_of_the_document() -> None:
 
 
 def example(number: int, source: str = "a", windows: int = 5, right: int | None = 3) -> Example:
-    made = tuple(Window(f"window {at}", ((0, 6),), (at == right,), ()) for at in range(windows))
+    made = tuple(Window(f"window {at}", ((0, 6),), (at == right,), (), b"") for at in range(windows))
     return Example(f"question {number}", "fact", source, "d", right is not None, made)
 
 
@@ -80,13 +80,17 @@ def test_the_right_window_is_always_read_and_the_best_retrieved_more_often() -> 
     assert counts["window 0"] > counts["window 2"] > 100
 
 
-def test_a_question_without_an_answer_gets_one_window_more() -> None:
-    assert len(windows_of(example(0, right=None), 2, np.random.default_rng(0))) == 3
+def test_a_question_without_an_answer_is_read_with_its_best_passage_most_often() -> None:
+    generator = np.random.default_rng(0)
+    first = [windows_of(example(0, right=None), 0.5, generator) for _ in range(500)]
+    assert np.mean([windows[0].text == "window 0" for windows in first]) > 0.7
+    assert np.mean([len(windows) for windows in first]) == pytest.approx(1.5, abs=0.1)
+    assert all(len({window.text for window in windows}) == len(windows) for windows in first)
 
 
 def test_steps_hold_every_question_as_often_as_the_recipe_says() -> None:
     examples = [example(number, "a") for number in range(40)] + [example(number, "b") for number in range(10)]
-    recipe = Recipe(questions_per_step=8, epochs=(Epoch({"a": 1.0}, 1), Epoch({"a": 0.5, "b": 2.0})))
+    recipe = Recipe(questions_per_step=8, epochs=(Epoch({"a": 1.0}, 1), Epoch({"a": 0.5, "b": 2.0}, 2)))
     steps = steps_of(recipe, examples)
     assert steps == steps_of(recipe, examples)
     first = [number for step in steps if step.wrong_windows == 1 for number in step.questions]

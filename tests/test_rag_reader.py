@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +10,18 @@ import pytest
 from conftest import document_of
 
 from index import Library
-from index.embedding import bundled_folder
+from index.embedding import FloatArray, bundled_folder
 from index.errors import ModelError, WeightsDamagedError
 from index.passages import Passage
 from index.store import StoredPassage
 from rag.discourse import leans
 from rag.reader import OperatingPoint
-from rag.reader.encoding import Encoder
+from rag.reader.encoding import Encoder, ToRead
 from rag.reader.expectation import expectation, mentions
-from rag.reader.features import FEATURES, candidates_of, coverage, feature_matrix
+from rag.reader.features import FEATURES, Candidate, candidates_of, coverage, evidence_matrix, feature_matrix
 from rag.reader.scoring import Scored, SentenceScorer, log_odds
 from rag.reader.trained import CALIBRATION, MODEL_FOLDER, WEIGHTS, TrainedReader
-from rag.retrieval import Hit, retrieve
+from rag.retrieval import Hit, Retrieved, retrieve
 
 
 def flat(folder: Path, **changes: Any) -> Path:
@@ -42,6 +42,12 @@ def linear(names: Sequence[str], only: str) -> dict[str, Any]:
     zeros, ones = [0.0] * len(names), [1.0] * len(names)
     weights = [float(name == only) for name in names]
     return {"features": list(names), "mean": zeros, "scale": ones, "weights": weights, "bias": 0.0}
+
+
+def features(
+    retrieved: Retrieved, found: Sequence[Candidate], logits: Mapping[int, FloatArray]
+) -> FloatArray:
+    return feature_matrix(found, evidence_matrix(retrieved, found), logits)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +107,7 @@ def test_feature_matrix_has_a_row_a_sentence(library: Library) -> None:
     assert document is not None
     retrieved = retrieve(library, "How many trainable parameters are there?")
     found = candidates_of(retrieved)
-    rows = feature_matrix(retrieved, found, {})
+    rows = features(retrieved, found, {})
     assert rows.shape == (len(found), len(FEATURES))
     assert np.isfinite(rows).all()
     assert len({each.span for each in found}) == len(found)
@@ -128,7 +134,7 @@ def test_what_the_network_says_becomes_features(library: Library) -> None:
     read = found[0].passage
     spans = len(found[0].hit.stored.passage.spans)
     logits = {read: np.linspace(-20, 3, spans, dtype=np.float32)}
-    rows = feature_matrix(retrieved, found, logits)
+    rows = features(retrieved, found, logits)
     columns = dict(zip(FEATURES, rows.T, strict=True))
     mine = np.array([each.passage == read for each in found])
     assert columns["is_read"].tolist() == mine.astype(float).tolist()
@@ -144,7 +150,7 @@ def test_a_question_in_the_source_leads_to_its_answer(library: Library) -> None:
     assert document is not None
     retrieved = retrieve(library, "What is the significance of the “knobs” in a neural net?")
     found = candidates_of(retrieved)
-    match = feature_matrix(retrieved, found, {})[:, FEATURES.index("answers_matching_question")]
+    match = features(retrieved, found, {})[:, FEATURES.index("answers_matching_question")]
     assert found[int(match.argmax())].text == "They are the trainable parameters."
 
 
@@ -155,7 +161,7 @@ def test_a_sentence_that_was_not_read_never_looks_read(library: Library) -> None
     read = found[0].passage
     logits = {read: np.full(len(found[0].hit.stored.passage.spans), -20, dtype=np.float32)}
     logits[read][-1] = -15
-    rows = feature_matrix(retrieved, found, logits)
+    rows = features(retrieved, found, logits)
     columns = dict(zip(FEATURES, rows.T, strict=True))
     mine = np.array([each.passage == read for each in found])
     assert columns["best_logit"].sum() == 1
@@ -179,7 +185,8 @@ def test_a_focus_stands_at_its_offsets_in_the_document() -> None:
     stored = StoredPassage(1, passage, nothing[0], nothing, (), ((), ()))
     hit = Hit(document, stored, 0.0, 0.0, 0.0, nothing[:, 0])
     encoder = Encoder(bundled_folder() / "tokenizer.json")
-    (encoded,) = encoder.encode("How long?", [(passage.embedded_text(document), passage.embedded_spans())])
+    read = ToRead(passage.embedded_text(document), passage.embedded_spans(), nothing)
+    (encoded,) = encoder.encode("How long?", [read])
     focus_logits = np.zeros((len(encoded.ids), 2), dtype=np.float32)
     start = text.index("20 minutes") + len(passage.prefix) + 1 - passage.start
     first, last = encoded.tokens_of(start, start + len("20 minutes"))
@@ -230,7 +237,8 @@ def test_the_shipped_weights_say_what_pytorch_said() -> None:
     moved, same = [], []
     for case in cases:
         spans = [(start, end) for start, end in case["spans"]]
-        ((logits, _, _),) = scorer.run(case["question"], [(case["text"], spans)])
+        read = ToRead(case["text"], spans, np.asarray(case["evidence"], dtype=np.float32))
+        ((logits, _, _),) = scorer.run(case["question"], [read])
         moved.append(np.abs(logits - np.array(case["logits"])).max())
         same.append(np.argmax(logits) == np.argmax(case["logits"]))
     assert len(cases) >= 30

@@ -11,9 +11,10 @@ import torch
 
 from index.embedding import bundled_folder
 from rag.reader import training
-from rag.reader.encoding import Encoder, batch_of
+from rag.reader.encoding import Encoder, ToRead, batch_of
 from rag.reader.examples import Example, Window
 from rag.reader.export import export, quantise
+from rag.reader.features import EVIDENCE
 from rag.reader.network import CUT_OFF, Network
 from rag.reader.scoring import SentenceScorer, checksum
 from rag.reader.training import Epoch, Recipe, TrainingError, read_log, train
@@ -26,8 +27,11 @@ SENTENCES = (
     ("What do foxes eat?", "Foxes eat mice and berries."),
     ("When do owls hunt?", "Owls hunt at night."),
 )
+FOCUS = ((0, 4),)
+UNKNOWN = np.zeros((1, len(EVIDENCE)), dtype=np.float16).tobytes()
+
 RECIPE = Recipe(
-    questions_per_step=4, warm_up_steps=1, averaging=0.5, epochs=(Epoch({"toy": 6.0}, wrong_windows=1),)
+    questions_per_step=4, warm_up_steps=1, averaging=0.5, epochs=(Epoch({"toy": 16.0}, wrong_windows=2),)
 )
 
 
@@ -41,7 +45,7 @@ def examples() -> list[Example]:
             "toy.txt",
             True,
             tuple(
-                Window(text, ((0, len(text)),), (text == answer,), ((0, 4),) if text == answer else ())
+                Window(text, ((0, len(text)),), (text == answer,), FOCUS if text == answer else (), UNKNOWN)
                 for _, text in SENTENCES
             ),
         )
@@ -65,7 +69,7 @@ def test_it_learns_and_goes_on_after_a_stop(
 ) -> None:
     whole = run(tmp_path / "whole", encoder)
     rows = list(read_log(tmp_path / "whole" / "training.csv"))
-    assert [row["step"] for row in rows] == [1, 2, 3, 4, 5, 6]
+    assert [row["step"] for row in rows] == list(range(1, 17))
     assert rows[-1]["sentence_loss"] < 0.7 * rows[0]["sentence_loss"]
     assert rows[-1]["toy hit@1"] >= 0.75
 
@@ -86,7 +90,7 @@ def test_it_learns_and_goes_on_after_a_stop(
     for name, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
     logged = list(read_log(tmp_path / "stopped" / "training.csv"))
-    assert [row["step"] for row in logged] == [1, 2, 3, 4, 5, 6]
+    assert [row["step"] for row in logged] == list(range(1, 17))
 
 
 def test_a_checkpoint_of_other_data_is_refused(tmp_path: Path, encoder: Encoder) -> None:
@@ -98,12 +102,12 @@ def test_a_checkpoint_of_other_data_is_refused(tmp_path: Path, encoder: Encoder)
 def test_what_is_exported_says_the_same(tmp_path: Path, encoder: Encoder) -> None:
     torch.manual_seed(0)
     network = Network(bundled_folder()).eval()
-    texts = [(text, ((0, len(text)), (5, 9))) for _, text in SENTENCES]
+    evidence = np.random.default_rng(0).normal(size=(2, len(EVIDENCE))).astype(np.float32)
+    texts = [ToRead(text, ((0, len(text)), (5, 9)), evidence) for _, text in SENTENCES]
     question = "How long do cats sleep?"
     batch = batch_of(encoder.encode(question, texts))
-    tensors = [torch.from_numpy(each) for each in (batch.ids, batch.types, batch.mask, batch.sentences)]
     with torch.inference_mode():
-        expected, expected_focus = (each.numpy() for each in network(*tensors))
+        expected, expected_focus = (each.numpy() for each in network(*map(torch.from_numpy, batch)))
     export(network, tmp_path / "float32.onnx")
     quantise(tmp_path / "float32.onnx", tmp_path / "int8.onnx")
     for name, tolerance in (("float32", 1e-4), ("int8", 0.3)):
@@ -118,8 +122,8 @@ def test_what_is_exported_says_the_same(tmp_path: Path, encoder: Encoder) -> Non
 def test_a_sentence_beyond_the_window_never_wins(encoder: Encoder) -> None:
     network = Network(bundled_folder()).eval()
     text = "word " * 400
-    batch = batch_of(encoder.encode("Which word?", [(text, ((0, 4), (1_990, 1_999)))]))
-    tensors = [torch.from_numpy(each) for each in (batch.ids, batch.types, batch.mask, batch.sentences)]
+    evidence = np.zeros((2, len(EVIDENCE)), dtype=np.float32)
+    batch = batch_of(encoder.encode("Which word?", [ToRead(text, ((0, 4), (1_990, 1_999)), evidence)]))
     with torch.inference_mode():
-        logits = network(*tensors)[0][0]
+        logits = network(*map(torch.from_numpy, batch))[0][0]
     assert logits[1] == CUT_OFF < logits[0]

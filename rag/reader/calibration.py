@@ -23,7 +23,7 @@ from index import Document, Library
 from index.embedding import FloatArray
 from rag.evaluation import Article, Span, overlap
 from rag.reader.examples import asked_of
-from rag.reader.features import FEATURES, candidates_of, feature_matrix
+from rag.reader.features import FEATURES, candidates_of, evidence_matrix, feature_matrix
 from rag.reader.linear import Coefficients, Platt
 from rag.reader.scoring import SentenceScorer, log_odds, logits_of
 from rag.retrieval import Query, retrieve
@@ -71,12 +71,13 @@ def _asked(
 ) -> Asked:
     retrieved = retrieve(library, question, [document.id])
     found = candidates_of(retrieved)
-    logits = logits_of(scorer.read(retrieved))
+    evidence = evidence_matrix(retrieved, found)
+    logits = logits_of(scorer.read(retrieved, evidence))
     right = [any(overlap(each.span, answer) for answer in answers) for each in found]
     return Asked(
         retrieved.query,
         document.name,
-        feature_matrix(retrieved, found, logits),
+        feature_matrix(found, evidence, logits),
         logits,
         np.array(right, dtype=bool),
         bool(answers),

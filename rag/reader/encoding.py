@@ -10,13 +10,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from index.analysis import term_spans, topic_terms
+from index.embedding import FloatArray
 
 T = TypeVar("T")
 Span = tuple[int, int]
@@ -32,6 +33,14 @@ QUESTION, PASSAGE, QUESTION_MATCH, PASSAGE_MATCH = range(4)
 TOKEN_TYPES = 4
 
 
+class ToRead(NamedTuple):
+    """A passage as the network gets it."""
+
+    text: str  # prefix included
+    spans: Sequence[Span]  # the sentences, as offsets into the text
+    evidence: FloatArray  # (n_sentences, n_evidence): what retrieval knows of each
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoded:
     """One question with one passage."""
@@ -40,11 +49,11 @@ class Encoded:
     types: IntArray  # (n_tokens,), 0 to 3
     offsets: IntArray  # (n_tokens, 2) into the passage's text; 0, 0 for all that is not passage
     sentences: tuple[Span, ...]  # token range of each sentence; empty when it lies beyond the window
+    evidence: FloatArray  # (n_sentences, n_evidence)
 
     def tokens_of(self, start: int, end: int) -> Span:
         """The range of tokens that overlap `start:end` of the passage's text."""
-        inside = np.flatnonzero((self.offsets[:, 0] < end) & (self.offsets[:, 1] > start))
-        return (int(inside[0]), int(inside[-1]) + 1) if len(inside) else (0, 0)
+        return _overlapping(self.offsets, start, end)
 
 
 class Encoder:
@@ -69,10 +78,10 @@ class Encoder:
         """A token as text."""
         return str(self._tokenizer.id_to_token(number))
 
-    def encode(self, question: str, passages: Sequence[tuple[str, Sequence[Span]]]) -> list[Encoded]:
-        """The question with each passage: its text (prefix included) and its sentences as offsets into it."""
+    def encode(self, question: str, passages: Sequence[ToRead]) -> list[Encoded]:
+        """The question with each passage."""
         first, *others = self._tokenizer.encode_batch(
-            [question, *(text for text, _ in passages)], add_special_tokens=False
+            [question, *(passage.text for passage in passages)], add_special_tokens=False
         )
         start, end = map(self._tokenizer.token_to_id, ("[CLS]", "[SEP]"))
         head = [start, *_ends(first.ids), end]
@@ -80,8 +89,9 @@ class Encoder:
         asked = frozenset(topic_terms(question))
         asked_by_token = _ends(_owners(first.offsets, _matching(question, asked)))
         found = []
-        for encoding, (text, spans) in zip(others, passages, strict=True):
-            offsets = np.asarray(encoding.offsets[:room], dtype=np.int64).reshape(-1, 2)
+        for encoding, (text, spans, evidence) in zip(others, passages, strict=True):
+            placed = [*[(0, 0)] * len(head), *encoding.offsets[:room], (0, 0)]
+            offsets = np.asarray(placed, dtype=np.int64)
             matches = _matching(text, asked)
             present = frozenset(term for _, _, term in matches)
             mine = [QUESTION_MATCH if term in present else QUESTION for term in asked_by_token]
@@ -89,26 +99,26 @@ class Encoder:
                 PASSAGE if owner is None else PASSAGE_MATCH
                 for owner in _owners(encoding.offsets[:room], matches)
             ]
-            outside = np.zeros((len(head), 2), dtype=np.int64)
             found.append(
                 Encoded(
                     np.asarray([*head, *encoding.ids[:room], end], dtype=np.int64),
                     np.asarray([QUESTION, *mine, QUESTION, *theirs, PASSAGE], dtype=np.int64),
-                    np.concatenate([outside, offsets, np.zeros((1, 2), dtype=np.int64)]),
-                    tuple(_range(offsets, span, len(head)) for span in spans),
+                    offsets,
+                    tuple(_overlapping(offsets, *span) for span in spans),
+                    evidence,
                 )
             )
         return found
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Batch:
-    """Several of them, padded to one length."""
+class Batch(NamedTuple):
+    """Several of them, padded to one length: the network's inputs, by name and in order."""
 
     ids: IntArray  # (n, n_tokens)
     types: IntArray  # (n, n_tokens)
     mask: IntArray  # (n, n_tokens), 1 where there is a token
-    sentences: NDArray[np.float32]  # (n, n_sentences, n_tokens), 1 where a sentence has a token
+    sentences: FloatArray  # (n, n_sentences, n_tokens), 1 where a sentence has a token
+    evidence: FloatArray  # (n, n_sentences, n_evidence)
 
 
 def batch_of(encoded: Sequence[Encoded]) -> Batch:
@@ -117,13 +127,15 @@ def batch_of(encoded: Sequence[Encoded]) -> Batch:
     n_sentences = max(len(each.sentences) for each in encoded)
     ids, types, mask = (np.zeros((n, n_tokens), dtype=np.int64) for _ in range(3))
     sentences = np.zeros((n, n_sentences, n_tokens), dtype=np.float32)
+    evidence = np.zeros((n, n_sentences, encoded[0].evidence.shape[1]), dtype=np.float32)
     for row, each in enumerate(encoded):
         ids[row, : len(each.ids)] = each.ids
         types[row, : len(each.ids)] = each.types
         mask[row, : len(each.ids)] = 1
         for number, (start, end) in enumerate(each.sentences):
             sentences[row, number, start:end] = 1.0
-    return Batch(ids, types, mask, sentences)
+        evidence[row, : len(each.sentences)] = each.evidence
+    return Batch(ids, types, mask, sentences, evidence)
 
 
 def _matching(text: str, asked: frozenset[str]) -> list[tuple[int, int, str]]:
@@ -152,8 +164,7 @@ def _owners(offsets: Sequence[Span], matches: Iterable[tuple[int, int, str]]) ->
     return owners
 
 
-def _range(offsets: IntArray, span: Span, shift: int) -> Span:
-    """Tokens of `offsets` that overlap the span, as a range moved by `shift`."""
-    first = int(np.searchsorted(offsets[:, 1], span[0], side="right"))
-    last = int(np.searchsorted(offsets[:, 0], span[1], side="left"))
-    return (first + shift, last + shift) if last > first else (0, 0)
+def _overlapping(offsets: IntArray, start: int, end: int) -> Span:
+    """The range of tokens that overlap `start:end`; (0, 0) when none does."""
+    inside = np.flatnonzero((offsets[:, 0] < end) & (offsets[:, 1] > start))
+    return (int(inside[0]), int(inside[-1]) + 1) if len(inside) else (0, 0)

@@ -11,15 +11,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from rich.progress import track
 
 from index import Document, Library
 from rag.evaluation import Article, Gold, gold_of, load_articles, overlap
-from rag.retrieval import Hit, retrieve
+from rag.reader.encoding import ToRead
+from rag.reader.features import candidates_of, evidence_matrix
+from rag.reader.scoring import passages_of
+from rag.retrieval import Hit, Retrieved, retrieve
 
 Span = tuple[int, int]
 
-VERSION = 2
+VERSION = 3
 """Of everything below: examples made by another version are made again."""
 
 WINDOWS = 8
@@ -35,7 +39,10 @@ MAX_FOCUS_CHARS = 120
 """A longer answer is a sentence, not a part of one: it teaches no focus."""
 
 
-UNANSWERABLE = frozenset({"unanswerable", "near_miss", "false_premise", "not_covered", "off_topic"})
+SWAPPED = "swapped"
+"""Kind of a question that was answerable before a word of it was exchanged (rag/reader/swaps.py)."""
+
+UNANSWERABLE = frozenset({"unanswerable", "near_miss", "false_premise", "not_covered", "off_topic", SWAPPED})
 """Kinds of question that have no answer in their document."""
 
 OWN = "own"
@@ -50,6 +57,12 @@ class Window:
     spans: tuple[Span, ...]
     right: tuple[bool, ...]
     focus: tuple[Span, ...]  # where short answers stand in the text
+    evidence: bytes  # what retrieval knows of each sentence: (n_sentences, n_evidence) in float16
+
+    def to_read(self) -> ToRead:
+        """As the network gets it."""
+        rows = np.frombuffer(self.evidence, dtype=np.float16).reshape(len(self.spans), -1)
+        return ToRead(self.text, self.spans, rows.astype(np.float32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +102,11 @@ def examples_of(path: Path, source: str, folder: Path, *, pooled: bool = False) 
             list(zip(articles, documents, strict=True)), description=f"asking {source}"
         ):
             for text, kind, gold in asked_of(article, document):
-                hits = _hits(library, text, document, pooled)
-                windows = tuple(_kept([_window(hit, document, gold) for hit in hits]))
+                retrieved = _retrieved(library, text, document, pooled)
+                rows = evidence_matrix(retrieved, candidates_of(retrieved))
+                read = passages_of(retrieved.hits, rows)
+                pairs = zip(retrieved.hits, read, strict=True)
+                windows = tuple(_kept([_window(hit, each, document, gold) for hit, each in pairs]))
                 yield Example(text, kind, source, article.name, kind not in UNANSWERABLE, windows)
 
 
@@ -112,15 +128,16 @@ def own_questions(document: Document) -> Iterator[tuple[str, str, Gold]]:
         yield document.text[question.start : question.end], OWN, Gold(tuple(spans), tuple(spans))
 
 
-def _hits(library: Library, question: str, document: Document, pooled: bool) -> list[Hit]:
-    own = list(retrieve(library, question, [document.id]).hits)
+def _retrieved(library: Library, question: str, document: Document, pooled: bool) -> Retrieved:
+    own = retrieve(library, question, [document.id])
     if not pooled:
         return own
-    everywhere = list(retrieve(library, question).hits)
-    others = [hit for hit in everywhere if hit.document.id != document.id][:OTHER_DOCUMENTS]
-    found = {hit.stored.id for hit in everywhere}
-    missed = [hit for hit in own if hit.stored.id not in found]
-    return [hit for hit in everywhere if hit in others or hit.document.id == document.id] + missed
+    everywhere = retrieve(library, question)
+    others = [hit for hit in everywhere.hits if hit.document.id != document.id][:OTHER_DOCUMENTS]
+    found = {hit.stored.id for hit in everywhere.hits}
+    missed = [hit for hit in own.hits if hit.stored.id not in found]
+    kept = [hit for hit in everywhere.hits if hit in others or hit.document.id == document.id]
+    return Retrieved(everywhere.query, (*kept, *missed))
 
 
 def _kept(windows: Sequence[Window]) -> list[Window]:
@@ -131,9 +148,8 @@ def _kept(windows: Sequence[Window]) -> list[Window]:
     return first
 
 
-def _window(hit: Hit, document: Document, gold: Gold) -> Window:
+def _window(hit: Hit, read: ToRead, document: Document, gold: Gold) -> Window:
     passage = hit.stored.passage
-    text, spans = passage.embedded_text(hit.document), passage.embedded_spans()
     answers = gold.answers if hit.document.id == document.id else ()
     right = tuple(any(overlap(span, answer) for answer in answers) for span in passage.spans)
     shift = len(passage.prefix) + 1 - passage.start
@@ -142,4 +158,5 @@ def _window(hit: Hit, document: Document, gold: Gold) -> Window:
         for start, end in answers
         if end - start <= MAX_FOCUS_CHARS and passage.start <= start and end <= passage.end
     ]
-    return Window(text, tuple(spans), right, tuple(short))
+    evidence = read.evidence.astype(np.float16).tobytes()
+    return Window(read.text, tuple(read.spans), right, tuple(short), evidence)

@@ -12,12 +12,14 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.transformers import optimizer
 from onnxruntime.transformers.fusion_options import FusionOptions
 
+from rag.reader.encoding import Batch
+from rag.reader.features import EVIDENCE
 from rag.reader.network import Network
 
-INPUTS = ("ids", "types", "mask", "sentences")
+INPUTS = Batch._fields
 OUTPUTS = ("sentence_logits", "focus_logits")
 OPSET = 17
-KEPT_EXACT = ("sentence", "attention", "focus")
+KEPT_EXACT = ("sentence", "deep", "answers", "wide", "attention", "focus")
 """The heads stay in float32: they are small, and what they say is what is read."""
 
 
@@ -30,9 +32,11 @@ def export(network: Network, file: Path) -> None:
         torch.zeros((2, 16), dtype=torch.int64),
         torch.ones((2, 16), dtype=torch.int64),
         torch.ones((2, 3, 16), dtype=torch.float32),
+        torch.zeros((2, 3, len(EVIDENCE)), dtype=torch.float32),
     )
     axes = {name: {0: "n", 1: "n_tokens"} for name in INPUTS[:3]}
     axes |= {"sentences": {0: "n", 1: "n_sentences", 2: "n_tokens"}}
+    axes |= {"evidence": {0: "n", 1: "n_sentences"}}
     axes |= {"sentence_logits": {0: "n", 1: "n_sentences"}, "focus_logits": {0: "n", 1: "n_tokens"}}
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -19,12 +19,10 @@ from rag.discourse import leans
 from rag.reader.expectation import KINDS, Expectation, expectation, mentions
 from rag.retrieval import Hit, Query, Retrieved, bm25
 
-FEATURES = (
-    "logit",
-    "logit_behind_best",
-    "best_logit",
-    "window_log_odds",
-    "is_read",
+READ = ("logit", "logit_behind_best", "best_logit", "window_log_odds", "is_read")
+"""What the network says about a sentence."""
+
+EVIDENCE = (
     "sentence_similarity",
     "passage_similarity",
     "neighbour_similarity",
@@ -60,6 +58,9 @@ FEATURES = (
     "first_in_block",
     "repeats_question",
 )
+"""What was known before the network read it, which is told the same."""
+
+FEATURES = READ + EVIDENCE
 """Columns of the feature matrix, in order."""
 
 LOWEST_LOGIT = -12.0
@@ -101,46 +102,48 @@ def candidates_of(retrieved: Retrieved) -> list[Candidate]:
     ]
 
 
-def feature_matrix(
-    retrieved: Retrieved, candidates: Sequence[Candidate], logits: Mapping[int, FloatArray]
-) -> FloatArray:
-    """(n_candidates, len(FEATURES)) float32.
-
-    `logits` holds for the id of each passage that was read its sentences' logits, (n_sentences,).
-    """
+def evidence_matrix(retrieved: Retrieved, candidates: Sequence[Candidate]) -> FloatArray:
+    """(n_candidates, len(EVIDENCE)) float32."""
     query = retrieved.query
     wanted = expectation(query.text)
     shared = {id(hit): _passage_features(query, hit) for hit in retrieved.hits}
     rank = {id(hit): 1.0 / (1 + number) for number, hit in enumerate(retrieved.hits)}
     mean_sentence = _mean_sentence_length(retrieved)
-    best = max((float(scores.max()) for scores in logits.values() if len(scores)), default=0.0)
     rows = [
-        _row(
-            query,
-            wanted,
-            each,
-            shared[id(each.hit)] | _read(logits.get(each.passage), each.position, best),
-            rank[id(each.hit)],
-            mean_sentence,
-        )
+        _row(query, wanted, each, shared[id(each.hit)], rank[id(each.hit)], mean_sentence)
         for each in candidates
     ]
-    return np.asarray(rows, dtype=np.float32).reshape(len(rows), len(FEATURES))
+    return np.asarray(rows, dtype=np.float32).reshape(len(rows), len(EVIDENCE))
 
 
-def _read(logits: FloatArray | None, position: int, best: float) -> dict[str, float]:
-    """What the network says about a sentence; one that was not read counts as impossible."""
+def feature_matrix(
+    candidates: Sequence[Candidate], evidence: FloatArray, logits: Mapping[int, FloatArray]
+) -> FloatArray:
+    """(n_candidates, len(FEATURES)) float32: what the network says, then the evidence.
+
+    `logits` holds for the id of each passage that was read its sentences' logits, (n_sentences,).
+    """
+    best = max((float(scores.max()) for scores in logits.values() if len(scores)), default=0.0)
+    said = [_said(logits.get(each.passage), each.position, best) for each in candidates]
+    return np.column_stack([np.asarray(said, dtype=np.float32).reshape(-1, len(READ)), evidence])
+
+
+def _said(logits: FloatArray | None, position: int, best: float) -> tuple[float, ...]:
+    """The columns of `READ`; a sentence that was not read counts as impossible."""
     if logits is None:
-        logits = np.full(position + 1, LOWEST_LOGIT, dtype=np.float32)
-        return {**_read(logits, position, best), "best_logit": 0.0, "is_read": 0.0}
+        return LOWEST_LOGIT, _behind(LOWEST_LOGIT, best), 0.0, LOWEST_LOGIT, 0.0
     logit = float(logits[position])
-    return {
-        "logit": max(logit, LOWEST_LOGIT),
-        "logit_behind_best": min(max(logit - best, LOWEST_LOGIT), 0.0),
-        "best_logit": float(logit >= best),
-        "window_log_odds": max(float(np.logaddexp.reduce(logits)), LOWEST_LOGIT),
-        "is_read": 1.0,
-    }
+    return (
+        max(logit, LOWEST_LOGIT),
+        _behind(logit, best),
+        float(logit >= best),
+        max(float(np.logaddexp.reduce(logits)), LOWEST_LOGIT),
+        1.0,
+    )
+
+
+def _behind(logit: float, best: float) -> float:
+    return min(max(logit - best, LOWEST_LOGIT), 0.0)
 
 
 def coverage(idf: Mapping[str, float], found: Sequence[str]) -> float:
@@ -244,7 +247,7 @@ def _row(
         "first_in_block": float(first),
         "repeats_question": float(covered > 0.99 and len(found) <= len(query.terms) + 3),
     }
-    return [values[name] for name in FEATURES]
+    return [values[name] for name in EVIDENCE]
 
 
 def news(wanted: Expectation, sentence: str, query: Query) -> list[tuple[int, int]]:

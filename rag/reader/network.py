@@ -10,9 +10,13 @@ from transformers import AttentionInterface, AttentionMaskInterface, AutoConfig,
 from transformers.masking_utils import eager_mask
 
 from rag.reader.encoding import PASSAGE, QUESTION, TOKEN_TYPES
+from rag.reader.features import EVIDENCE
 
 CUT_OFF = -30.0
 """Logit of a sentence that has no tokens."""
+
+LARGEST = 4.0
+"""Standard deviations: evidence further from the mean says no more."""
 
 ATTENTION = "half_precision"
 
@@ -30,8 +34,7 @@ def _attention(
     scores = (query * scaling) @ key.transpose(2, 3)
     if attention_mask is not None:
         scores = scores + attention_mask.to(scores.dtype)
-    with torch.autocast(scores.device.type, enabled=False):
-        weights = torch.softmax(scores, dim=-1)
+    weights = torch.softmax(scores, dim=-1)
     return (weights @ value).transpose(1, 2).contiguous(), weights
 
 
@@ -43,10 +46,11 @@ class Network(nn.Module):
     """A MiniLM body over question and passage, with a logit for every sentence and two for every token.
 
     A sentence is the mean of its token states, their attention-weighted mean, and the state of the first
-    token, which sees the question and all of the passage.
+    token, which sees the question and all of the passage. What retrieval knows of it joins them in the hidden
+    layer and beside it ("wide and deep", Cheng et al. 2016, arXiv:1606.07792).
     """
 
-    def __init__(self, body_folder: Path, dropout: float = 0.1) -> None:
+    def __init__(self, body_folder: Path) -> None:
         super().__init__()
         config = AutoConfig.from_pretrained(
             body_folder, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0
@@ -57,10 +61,15 @@ class Network(nn.Module):
         self._widen_types()
         size = config.hidden_size
         self.attention = nn.Linear(size, 1)
-        self.sentence = nn.Sequential(
-            nn.Linear(3 * size, size), nn.GELU(), nn.Dropout(dropout), nn.Linear(size, 1)
-        )
+        self.sentence = nn.Linear(3 * size, size)
+        self.deep = nn.Linear(len(EVIDENCE), size, bias=False)
+        self.answers = nn.Sequential(nn.GELU(), nn.Linear(size, 1))
+        self.wide = nn.Linear(len(EVIDENCE), 1, bias=False)
         self.focus = nn.Linear(size, 2)
+        self.register_buffer("mean", torch.zeros(len(EVIDENCE)))
+        self.register_buffer("scale", torch.ones(len(EVIDENCE)))
+        self.mean: Tensor
+        self.scale: Tensor
 
     def _widen_types(self) -> None:
         """Four token types where the body knows two; a matching token begins as a plain one."""
@@ -71,16 +80,22 @@ class Network(nn.Module):
             wide.weight.data[kind] = old[(QUESTION, PASSAGE)[kind % 2]]
         embeddings.token_type_embeddings = wide
 
-    def forward(self, ids: Tensor, types: Tensor, mask: Tensor, sentences: Tensor) -> tuple[Tensor, Tensor]:
-        """ids, types, mask: (n, n_tokens) int64; sentences: (n, n_sentences, n_tokens) float32.
+    def forward(
+        self, ids: Tensor, types: Tensor, mask: Tensor, sentences: Tensor, evidence: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """ids, types, mask: (n, n_tokens) int64; sentences: (n, n_sentences, n_tokens) float32;
+        evidence: (n, n_sentences, n_evidence) float32.
 
         Returns sentence logits (n, n_sentences) and focus logits (n, n_tokens, 2): start and end.
         """
         states = self.body(input_ids=ids, token_type_ids=types, attention_mask=mask).last_hidden_state
+        states = states.to(evidence.dtype)  # the body may compute in bfloat16
         count = sentences.sum(dim=2, keepdim=True)
         mean = sentences @ states / count.clamp(min=1.0)
         weights = self.attention(states).transpose(1, 2) + (sentences - 1.0) * 10_000.0
         attended = torch.softmax(weights, dim=2) @ states
         first = states[:, :1].expand(-1, sentences.shape[1], -1)
-        logits = self.sentence(torch.cat([mean, attended, first], dim=2)).squeeze(2)
+        known = ((evidence - self.mean) / self.scale).clamp(-LARGEST, LARGEST)
+        hidden = self.sentence(torch.cat([mean, attended, first], dim=2)) + self.deep(known)
+        logits = (self.answers(hidden) + self.wide(known)).squeeze(2)
         return torch.where(count.squeeze(2) > 0, logits, CUT_OFF), self.focus(states)

@@ -43,7 +43,6 @@ fitted on these. Nothing named dev was trained or fitted on.
 - `squad`: SQuAD 1.1 and 2.0 development sets (Rajpurkar et al. 2016, 2018), CC BY-SA 4.0.
 - `qed`: QED (Lamm et al. 2021) over Natural Questions, CC BY-SA 3.0.
 - `selqa`: SelQA (Jurczyk et al. 2016), Apache-2.0.
-- `covid`: COVID-QA (Möller et al. 2020), Apache-2.0.
 
 ## Recipe
 
@@ -106,6 +105,8 @@ def _recipe_lines(recipe: Recipe) -> list[str]:
         f"{recipe.head_rate:g} (heads), constant, then over the last {recipe.decay_share:.0%} of the steps "
         f"linearly to zero; AdamW, weight decay {recipe.weight_decay:g}; moving average of the weights "
         f"({recipe.averaging:g}); seed {recipe.seed}",
+        "- questions of which a name, a number or an opposite was exchanged, so that nothing answers them: "
+        + ", ".join(f"{share:.0%} of the answerable ones of {name}" for name, share in recipe.swaps.items()),
         "- loss: cross-entropy over all sentences of a question's windows and “nothing here answers”; start "
         f"and end of short answers inside the right sentence, weighed {recipe.focus_weight:g}",
     ]

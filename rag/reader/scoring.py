@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from index.embedding import FloatArray, bundled_folder
 from index.errors import ModelError, WeightsDamagedError
 from index.threads import thread_count
-from rag.reader.encoding import Batch, Encoded, Encoder, batch_of
+from rag.reader.encoding import Batch, Encoded, Encoder, ToRead, batch_of
 from rag.retrieval import Hit, Retrieved
 
 if TYPE_CHECKING:
@@ -65,7 +66,11 @@ class Scored:
 
 
 class SentenceScorer:
-    """The network in `file`, whose SHA-256 is pinned; loaded when it is first needed."""
+    """The network in `file`, whose SHA-256 is pinned; loaded when it is first needed.
+
+    Every passage is read by itself, `threads` at a time: nothing is padded, no thread waits for another
+    within an operator, and what is said of a passage depends neither on its company nor on the machine.
+    """
 
     def __init__(self, file: Path, sha256: str, threads: int = 0) -> None:
         self._file = file
@@ -73,6 +78,7 @@ class SentenceScorer:
         self._threads = thread_count(threads)
         self._lock = threading.Lock()
         self._session: InferenceSession | None = None
+        self._pool: ThreadPoolExecutor | None = None
         self._encoder = Encoder(bundled_folder() / "tokenizer.json")
 
     def load(self) -> None:
@@ -80,33 +86,45 @@ class SentenceScorer:
         with self._lock:
             if self._session is None:
                 self._encoder.load()
-                self._session = _session(_checked(self._file, self._sha256), self._threads)
+                self._session = _session(_checked(self._file, self._sha256))
+                self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="reader")
 
-    def read(self, retrieved: Retrieved) -> dict[int, Scored]:
-        """Read the question beside its best hits; by passage id. Raises ModelError."""
+    def read(self, retrieved: Retrieved, evidence: FloatArray) -> dict[int, Scored]:
+        """Read the question beside its best hits; by passage id. Raises ModelError.
+
+        `evidence` is that of the hits' sentences, in order: (n_candidates, n_evidence).
+        """
         hits = retrieved.hits[:READ_HITS]
-        found = self.run(retrieved.query.text, _passages(hits))
+        found = self.run(retrieved.query.text, passages_of(hits, evidence))
         return {hit.stored.id: Scored(hit, *each) for hit, each in zip(hits, found, strict=True)}
 
-    def run(self, question: str, passages: Sequence[tuple[str, Sequence[Span]]]) -> list[Output]:
-        """The question beside each passage: text, and sentences as offsets into it. Raises ModelError."""
+    def run(self, question: str, passages: Sequence[ToRead]) -> list[Output]:
+        """The question beside each passage. Raises ModelError."""
         if not passages:
             return []
-        encoded = self._encoder.encode(question, passages)
-        logits, focus = self.run_tensors(batch_of(encoded))
-        return [(logits[row, : len(each.sentences)], focus[row], each) for row, each in enumerate(encoded)]
-
-    def run_tensors(self, batch: Batch) -> tuple[FloatArray, FloatArray]:
-        """The network alone: sentence logits (n, n_sentences) and focus logits (n, n_tokens, 2)."""
         self.load()
+        encoded = self._encoder.encode(question, passages)
+        found = self.run_tensors([batch_of([each]) for each in encoded])
+        return [(logits[0], focus[0], each) for (logits, focus), each in zip(found, encoded, strict=True)]
+
+    def run_tensors(self, batches: Sequence[Batch]) -> list[tuple[FloatArray, FloatArray]]:
+        """The network alone: of each batch the sentence logits (n, n_sentences) and focus logits
+        (n, n_tokens, 2). Raises ModelError.
+        """
+        self.load()
+        assert self._pool is not None
+        longest_first = sorted(range(len(batches)), key=lambda at: -batches[at].ids.size)
+        pending = {at: self._pool.submit(self._run, batches[at]) for at in longest_first}
+        return [pending[at].result() for at in range(len(batches))]
+
+    def _run(self, batch: Batch) -> tuple[FloatArray, FloatArray]:
         assert self._session is not None
-        inputs = {"ids": batch.ids, "types": batch.types, "mask": batch.mask, "sentences": batch.sentences}
-        logits, focus = self._session.run(None, inputs)
+        logits, focus = self._session.run(None, batch._asdict())
         return logits, focus
 
-    def tensors(self, retrieved: Retrieved) -> Batch:
-        """What the network gets for a question and its best hits."""
-        return batch_of(self._encoder.encode(retrieved.query.text, _passages(retrieved.hits[:READ_HITS])))
+    def tensors(self, question: str, passages: Sequence[ToRead]) -> list[Batch]:
+        """What the network gets: every passage by itself."""
+        return [batch_of([each]) for each in self._encoder.encode(question, passages)]
 
 
 def log_odds(logits: Mapping[int, FloatArray]) -> float:
@@ -120,9 +138,12 @@ def logits_of(scored: Mapping[int, Scored]) -> dict[int, FloatArray]:
     return {number: each.logits for number, each in scored.items()}
 
 
-def _passages(hits: Sequence[Hit]) -> list[tuple[str, list[Span]]]:
+def passages_of(hits: Sequence[Hit], evidence: FloatArray) -> list[ToRead]:
+    """The hits as the network gets them; `evidence` has a row for each of their sentences, in order."""
+    ends = np.cumsum([len(hit.stored.passage.spans) for hit in hits])
     return [
-        (hit.stored.passage.embedded_text(hit.document), hit.stored.passage.embedded_spans()) for hit in hits
+        ToRead(hit.stored.passage.embedded_text(hit.document), hit.stored.passage.embedded_spans(), rows)
+        for hit, rows in zip(hits, np.split(evidence, ends), strict=False)
     ]
 
 
@@ -147,13 +168,12 @@ def _checked(file: Path, sha256: str) -> bytes:
     return content
 
 
-def _session(content: bytes, threads: int) -> InferenceSession:
+def _session(content: bytes) -> InferenceSession:
     from onnxruntime import InferenceSession, SessionOptions
 
     options = SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # torch has the cores at times
     options.log_severity_level = 3
     return InferenceSession(content, options, providers=["CPUExecutionProvider"])
 

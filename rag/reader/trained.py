@@ -18,7 +18,7 @@ import numpy as np
 from index.analysis import STOP_WORDS, words
 from index.errors import ModelError
 from rag.reader import OperatingPoint, Reading, Span
-from rag.reader.features import FEATURES, Candidate, candidates_of, feature_matrix
+from rag.reader.features import FEATURES, Candidate, candidates_of, evidence_matrix, feature_matrix
 from rag.reader.linear import Coefficients, Platt, coefficients_of
 from rag.reader.scoring import Scored, SentenceScorer, log_odds, logits_of
 from rag.retrieval import Retrieved
@@ -91,9 +91,10 @@ class TrainedReader:
         if not found:
             return Reading((), 0.0)
         scorer, ranking, platt, _ = self._parts()
-        scored = scorer.read(retrieved)
+        evidence = evidence_matrix(retrieved, found)
+        scored = scorer.read(retrieved, evidence)
         logits = logits_of(scored)
-        rows = feature_matrix(retrieved, found, logits)
+        rows = feature_matrix(found, evidence, logits)
         scores = ranking(rows)
         order = sorted(range(len(found)), key=lambda at: (-scores[at], at))
         query = retrieved.query

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import hashlib
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from rag.reader.encoding import Batch, Encoded, Encoder, batch_of
 from rag.reader.examples import Example, Window
 from rag.reader.network import CUT_OFF, Network
 from rag.reader.scoring import READ_HITS
+from rag.reader.swaps import swapped
 
 SAVE_EVERY = 50
 """Steps between checkpoints."""
@@ -38,7 +39,7 @@ class Epoch:
     """A pass over some of the data."""
 
     shares: dict[str, float]  # how much of each source is read; 1 is all of it once
-    wrong_windows: int = 2  # read beside the right one (one more for a question without an answer)
+    wrong_windows: float = 0.5  # read beside a first one, which answers if one does; on average
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +48,15 @@ class Recipe:
 
     seed: int = 0
     questions_per_step: int = 16
-    windows_at_once: int = 12  # of a step's, in one pass through the network
-    body_rate: float = 1e-4
+    parts: int = 2  # of a step, each computed by one thread: small matrices gain nothing from several
+    windows_at_once: int = 12  # of a part's, in one pass through the network
+    body_rate: float = 1.5e-4
     head_rate: float = 5e-4
     weight_decay: float = 0.01
     warm_up_steps: int = 150
-    decay_share: float = (
-        0.5  # of all steps, at the end: the rate is constant before (Hu et al. 2024, arXiv:2404.06395)
-    )
+    decay_share: float = 0.5  # of the steps, at the end; constant before (Hu et al. 2024, arXiv:2404.06395)
     focus_weight: float = 0.2
+    swaps: dict[str, float] = field(default_factory=dict)  # share of a source's answerable questions, changed
     averaging: float = 0.999  # decay of the moving average that is kept (Polyak and Juditsky 1992)
     epochs: tuple[Epoch, ...] = ()
 
@@ -64,7 +65,8 @@ class Recipe:
 class State:
     """What a checkpoint holds."""
 
-    network: Network
+    network: Network  # in float32: what the optimizer changes
+    working: list[Network]  # what is computed with, one for each part
     average: dict[str, Tensor]
     optimizer: torch.optim.AdamW
     step: int
@@ -77,7 +79,7 @@ class Step:
     """The questions of one step (indices into the examples), and how many wrong windows each is read with."""
 
     questions: tuple[int, ...]
-    wrong_windows: int
+    wrong_windows: float
 
 
 def steps_of(recipe: Recipe, examples: Sequence[Example]) -> list[Step]:
@@ -114,12 +116,16 @@ def _length(example: Example) -> int:
     return max(len(window.text) for window in example.windows)
 
 
-def windows_of(example: Example, wrong: int, generator: np.random.Generator) -> list[Window]:
-    """One right window, if there is one, and some of the others, the better retrieved the likelier."""
+def windows_of(example: Example, wrong: float, generator: np.random.Generator) -> list[Window]:
+    """A right window, or any of a question that has none, and some wrong ones, rather the better retrieved.
+
+    Of 0.5 wrong ones, one is read half of the time.
+    """
     right = [number for number, window in enumerate(example.windows) if any(window.right)]
-    others = [number for number in range(len(example.windows)) if number not in right]
-    chosen = [right[0] if generator.random() < 0.7 else int(generator.choice(right))] if right else []
-    count = min(len(others), wrong + (not right))
+    first = right or list(range(len(example.windows)))
+    chosen = [first[0] if generator.random() < 0.7 else int(generator.choice(first))]
+    others = [number for number in range(len(example.windows)) if number not in {*right, *chosen}]
+    count = min(len(others), int(wrong) + (generator.random() < wrong % 1))
     if count:
         weights = 1.0 / (1.0 + np.asarray(others))
         chosen += list(generator.choice(others, count, replace=False, p=weights / weights.sum()))
@@ -130,7 +136,7 @@ def loss_of(
     network: Network,
     encoder: Encoder,
     examples: Sequence[Example],
-    wrong_windows: int,
+    wrong_windows: float,
     windows_at_once: int,
     generator: np.random.Generator,
 ) -> tuple[Tensor, Tensor]:
@@ -145,7 +151,7 @@ def loss_of(
     encoded = [
         each
         for example, windows in zip(examples, chosen, strict=True)
-        for each in encoder.encode(example.question, [(window.text, window.spans) for window in windows])
+        for each in encoder.encode(example.question, [window.to_read() for window in windows])
     ]
     logits, focus = _outputs(network, encoded, windows_at_once)
     losses = []
@@ -172,11 +178,10 @@ def _outputs(network: Network, encoded: Sequence[Encoded], at_once: int) -> tupl
     focus: dict[int, Tensor] = {}
     for start in range(0, len(order), at_once):
         part = order[start : start + at_once]
-        with precision(network):
-            sentences, tokens = network(*_tensors(batch_of([encoded[number] for number in part]), network))
+        sentences, tokens = network(*_tensors(batch_of([encoded[number] for number in part]), network))
         for row, number in enumerate(part):
-            logits[number] = sentences[row, : len(encoded[number].sentences)].float()
-            focus[number] = tokens[row].float()
+            logits[number] = sentences[row, : len(encoded[number].sentences)]
+            focus[number] = tokens[row]
     return [logits[number] for number in range(len(encoded))], [
         focus[number] for number in range(len(encoded))
     ]
@@ -204,20 +209,20 @@ def _focus_loss(focus: Sequence[Tensor], windows: Sequence[Window], encoded: Seq
 
 def _tensors(batch: Batch, network: Network) -> tuple[Tensor, ...]:
     device = next(network.parameters()).device
-    arrays: tuple[NDArray[Any], ...] = (batch.ids, batch.types, batch.mask, batch.sentences)
-    return tuple(torch.from_numpy(array).to(device) for array in arrays)
+    return tuple(torch.from_numpy(array).to(device) for array in batch)
 
 
-def precision(network: Network) -> AbstractContextManager[Any]:
-    """bfloat16 where the machine computes it natively (half the time on such a CPU), else float32."""
-    device = next(network.parameters()).device.type
-    return torch.autocast(device, dtype=torch.bfloat16, enabled=computed_in() == "bfloat16")
-
-
-def computed_in() -> str:
-    """The type that this machine trains in."""
+def computed_in() -> torch.dtype:
+    """bfloat16 where the machine computes it natively (less than half the time on such a CPU)."""
     native = torch.cuda.is_available() or torch.cpu._is_avx512_bf16_supported()
-    return "bfloat16" if native else "float32"
+    return torch.bfloat16 if native else torch.float32
+
+
+def _working_copy(network: Network) -> Network:
+    """What is computed with: the same network, its body in the machine's type (Micikevicius et al. 2018)."""
+    working = copy.deepcopy(network)
+    working.body.to(computed_in())
+    return working
 
 
 def train(
@@ -235,23 +240,23 @@ def train(
 
     `measured` are named sets whose figures are logged and change nothing.
     """
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1)  # the parts of a step are what runs side by side
     steps = steps_of(recipe, examples)
-    state = _begin(recipe, body, work, _fingerprint(recipe, steps, examples))
+    state = _begin(recipe, examples, body, work, _fingerprint(recipe, steps, examples))
     network = state.network
     log = work / "training.csv"
     _forget(log, state.step)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns) as progress:
+    with ThreadPoolExecutor(threads) as pool, Progress(*columns) as progress:
         task = progress.add_task("training", total=len(steps), completed=state.step)
         while state.step < len(steps):
             started = time.perf_counter()
-            losses = _step(state, steps, recipe, examples, encoder)
+            losses = _step(state, steps[state.step], len(steps), recipe, examples, encoder, pool)
             state.step += 1
             state.seconds += time.perf_counter() - started
             progress.update(task, completed=state.step, description=f"training, loss {losses[0]:.3f}")
             due = state.step % measure_every == 0 or state.step == len(steps)
-            figures = _figures(state, measured, encoder) if due else {}
+            figures = _figures(state, measured, encoder, pool) if due else {}
             _log(
                 log,
                 {
@@ -277,10 +282,16 @@ def _fingerprint(recipe: Recipe, steps: Sequence[Step], examples: Sequence[Examp
     return digest.hexdigest()
 
 
-def _begin(recipe: Recipe, body: Path, work: Path, fingerprint: str) -> State:
+def _begin(recipe: Recipe, examples: Sequence[Example], body: Path, work: Path, fingerprint: str) -> State:
     torch.manual_seed(recipe.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    network = Network(body).to(device)
+    network = Network(body)
+    rows = torch.from_numpy(
+        np.concatenate([window.to_read().evidence for example in examples for window in example.windows])
+    )
+    network.mean.copy_(rows.mean(dim=0))
+    network.scale.copy_(rows.std(dim=0).clamp(min=1e-3))
+    network = network.to(device)
     network.body.embeddings.word_embeddings.requires_grad_(False)  # 12 of 23 million weights, and rare words
     heads = [weights for name, weights in network.named_parameters() if not name.startswith("body.")]
     bodies = [
@@ -293,7 +304,8 @@ def _begin(recipe: Recipe, body: Path, work: Path, fingerprint: str) -> State:
         weight_decay=recipe.weight_decay,
     )
     average = {name: value.detach().clone() for name, value in network.state_dict().items()}
-    state = State(network, average, optimizer, 0, 0.0, fingerprint)
+    working = [_working_copy(network) for _ in range(recipe.parts)]
+    state = State(network, working, average, optimizer, 0, 0.0, fingerprint)
     checkpoint = work / "checkpoint.pt"
     if checkpoint.exists():
         saved = torch.load(checkpoint, map_location=device, weights_only=True)
@@ -321,32 +333,52 @@ def _save(state: State, work: Path) -> None:
 
 
 def _step(
-    state: State, steps: Sequence[Step], recipe: Recipe, examples: Sequence[Example], encoder: Encoder
+    state: State,
+    step: Step,
+    total: int,
+    recipe: Recipe,
+    examples: Sequence[Example],
+    encoder: Encoder,
+    pool: ThreadPoolExecutor,
 ) -> tuple[float, float]:
-    network, number = state.network.train(), state.step
-    torch.manual_seed(
-        recipe.seed * 1_000_003 + number
-    )  # dropout: a resumed run goes on as one that never stopped
-    generator = np.random.default_rng((recipe.seed, 1, number))
+    chosen = [examples[number] for number in step.questions]
+
+    def gradients(part: int) -> tuple[float, float]:
+        """Of one part of the questions, weighed by its size; left in its working copy."""
+        mine = chosen[part :: recipe.parts]
+        working = state.working[part].train()
+        working.load_state_dict(state.network.state_dict())
+        working.zero_grad(set_to_none=True)
+        if not mine:
+            return 0.0, 0.0
+        generator = np.random.default_rng((recipe.seed, 1, state.step, part))
+        read = [_maybe_swapped(example, recipe, generator) for example in mine]
+        losses = loss_of(working, encoder, read, step.wrong_windows, recipe.windows_at_once, generator)
+        sentence, focus = (loss * len(mine) / len(chosen) for loss in losses)
+        (sentence + recipe.focus_weight * focus).backward()  # type: ignore[no-untyped-call]
+        return sentence.item(), focus.item()
+
+    losses = list(pool.map(gradients, range(recipe.parts)))
+    used = zip(*(working.parameters() for working in state.working), strict=True)
+    for weights, copies in zip(state.network.parameters(), used, strict=True):
+        found = [each.grad.to(weights.dtype) for each in copies if each.grad is not None]
+        weights.grad = torch.stack(found).sum(dim=0) if found else None
+    torch.nn.utils.clip_grad_norm_(state.network.parameters(), 1.0)
     for group in state.optimizer.param_groups:
-        group["lr"] = group["rate"] * _schedule(number, len(steps), recipe)
-    sentence, focus = loss_of(
-        network,
-        encoder,
-        [examples[at] for at in steps[number].questions],
-        steps[number].wrong_windows,
-        recipe.windows_at_once,
-        generator,
-    )
-    (sentence + recipe.focus_weight * focus).backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        group["lr"] = group["rate"] * _schedule(state.step, total, recipe)
     state.optimizer.step()
-    state.optimizer.zero_grad(set_to_none=True)
-    decay = min(recipe.averaging, (1 + number) / (10 + number))
-    for name, value in network.state_dict().items():
+    decay = min(recipe.averaging, (1 + state.step) / (10 + state.step))
+    for name, value in state.network.state_dict().items():
         if value.is_floating_point():
             state.average[name].lerp_(value, 1 - decay)
-    return sentence.item(), focus.item()
+    sentence, focus = np.sum(losses, axis=0)
+    return float(sentence), float(focus)
+
+
+def _maybe_swapped(example: Example, recipe: Recipe, generator: np.random.Generator) -> Example:
+    """The example, or at times one whose question was changed so that nothing answers it."""
+    wanted = example.answerable and generator.random() < recipe.swaps.get(example.source, 0.0)
+    return (swapped(example, generator) if wanted else None) or example
 
 
 def _schedule(step: int, total: int, recipe: Recipe) -> float:
@@ -358,21 +390,29 @@ def _schedule(step: int, total: int, recipe: Recipe) -> float:
 # Figures
 
 
-def _figures(state: State, measured: dict[str, Sequence[Example]], encoder: Encoder) -> dict[str, float]:
-    current = {name: value.clone() for name, value in state.network.state_dict().items()}
-    state.network.load_state_dict(state.average)
+def _figures(
+    state: State, measured: dict[str, Sequence[Example]], encoder: Encoder, pool: ThreadPoolExecutor
+) -> dict[str, float]:
+    for working in state.working:
+        working.load_state_dict(state.average)
     found: dict[str, float] = {}
     for name, examples in measured.items():
-        hit, area = figures(state.network, encoder, examples)
+        parts = [examples[part :: len(state.working)] for part in range(len(state.working))]
+        logits = pool.map(read, state.working, [encoder] * len(parts), parts)
+        both = [
+            pair for part, said in zip(parts, logits, strict=True) for pair in zip(part, said, strict=True)
+        ]
+        hit, area = figures(*zip(*both, strict=True))
         found |= {f"{name} hit@1": round(hit, 4), f"{name} AUROC": round(area, 4)}
-    state.network.load_state_dict(current)
     return found
 
 
-def figures(network: Network, encoder: Encoder, examples: Sequence[Example]) -> tuple[float, float]:
+def figures(
+    examples: Sequence[Example], said: Sequence[Sequence[NDArray[np.float32]]]
+) -> tuple[float, float]:
     """Of the network alone: sentence hit@1 over the first windows, and the AUROC of "something answers"."""
     right, chance = [], []
-    for example, logits in zip(examples, read(network, encoder, examples), strict=True):
+    for example, logits in zip(examples, said, strict=True):
         scores = np.concatenate(logits)
         correct = np.concatenate([window.right for window in example.windows[:READ_HITS]])
         right.append(bool(correct[int(np.argmax(scores))]))
@@ -390,7 +430,7 @@ def read(
         each
         for example in examples
         for each in encoder.encode(
-            example.question, [(window.text, window.spans) for window in example.windows[:READ_HITS]]
+            example.question, [window.to_read() for window in example.windows[:READ_HITS]]
         )
     ]
     with torch.inference_mode():
