@@ -4,6 +4,7 @@ folded, English stems (Snowball, Porter 2001) by the library `snowballstemmer`."
 from __future__ import annotations
 
 import re
+import threading
 import unicodedata
 from functools import lru_cache
 
@@ -21,6 +22,7 @@ _POSSESSIVE = re.compile(r"'s$")
 MAX_TERM_CHARS = 64
 
 _ENGLISH = stemmer("english")
+_STEMMING = threading.Lock()  # a stemmer keeps its word in itself while it works
 
 # Words that carry no topic. Question words are here too: they say what kind of answer is wanted, and
 # `rag.reader` looks at them there.
@@ -64,7 +66,8 @@ def _plain(word: str) -> str:
 @lru_cache(maxsize=100_000)
 def stem(word: str) -> str:
     """The English stem of a lower-case word; digits and other scripts stay as they are."""
-    stemmed: str = _ENGLISH.stemWord(word)
+    with _STEMMING:
+        stemmed: str = _ENGLISH.stemWord(word)
     return stemmed
 
 

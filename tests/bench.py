@@ -19,10 +19,16 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from rag.reader.encoding import Batch
+    from rag.reader.scoring import SentenceScorer
+    from rag.retrieval import Retrieved
 
 QUESTION = "Why did Tesla remove radar and lidar?"
 START_LIMIT_SECONDS = 180
@@ -149,7 +155,7 @@ def question_stages(folder: Path, text: str) -> Iterator[Row]:
             started = time.perf_counter()
             engine.ask(question)
             seconds["in all"].append(time.perf_counter() - started)
-            tensors = reader.scorer.tensors(retrieve(library, question))
+            tensors = read_by(reader.scorer, retrieve(library, question))
             started = time.perf_counter()
             reader.scorer.run_tensors(tensors)
             seconds["the network alone, of read"].append(time.perf_counter() - started)
@@ -158,6 +164,16 @@ def question_stages(folder: Path, text: str) -> Iterator[Row]:
         p50, p95 = np.percentile(took, (50, 95)) * 1000
         yield stage, f"{p50:.1f}", f"{p95:.1f}", f"{sum(took) / sum(seconds[whole[stage]]):.0%}"
     yield f"({len(seconds['in all'])} questions)", "", "", ""
+
+
+def read_by(scorer: SentenceScorer, retrieved: Retrieved) -> list[Batch]:
+    """What the network gets for a question."""
+    from rag.reader.features import candidates_of, evidence_matrix
+    from rag.reader.scoring import READ_HITS, passages_of
+
+    hits = retrieved.hits[:READ_HITS]
+    evidence = evidence_matrix(retrieved, candidates_of(hits))
+    return scorer.tensors(retrieved.query.text, passages_of(hits, evidence))
 
 
 def summary() -> str:

@@ -90,7 +90,7 @@ def measure(articles: list[Article], embedder: SentenceTransformerEmbedder) -> d
             for question in (each for each in article.questions if each.answers):
                 gold = gold_of(document, article, question)
                 retrieved = retrieve(library, question.text, [document.id])
-                found = candidates_of(retrieved)
+                found = candidates_of(retrieved.hits)
                 rows, marks = evidence_matrix(retrieved, found), np.array(right(found, gold))
                 for name, method in METHODS.items():
                     order = np.argsort(-method(retrieved, rows), kind="stable")

@@ -30,7 +30,7 @@ def examples(count: int, seed: int = 0) -> list[Asked]:
         right = np.zeros(8, dtype=bool)
         right[int(np.argmax(rows[:, 0] - rows[:, 1]))] = True
         query = Query("?", np.ones(1, dtype=np.float32), ("a",), {"a": 1.0}, 0.0, 1.0)
-        found.append(Asked(query, f"document {len(found)}", rows, {}, right, True, 1.0))
+        found.append(Asked(query, f"document {len(found)}", rows, 0.0, right, True, 1.0))
     return found
 
 

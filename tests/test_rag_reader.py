@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 from conftest import document_of
 
 from index import Library
-from index.embedding import FloatArray, bundled_folder
+from index.embedding import bundled_folder
 from index.errors import ModelError, WeightsDamagedError
 from index.passages import Passage
 from index.store import StoredPassage
@@ -18,10 +18,10 @@ from rag.discourse import leans
 from rag.reader import OperatingPoint
 from rag.reader.encoding import Encoder, ToRead
 from rag.reader.expectation import expectation, mentions
-from rag.reader.features import FEATURES, Candidate, candidates_of, coverage, evidence_matrix, feature_matrix
+from rag.reader.features import EVIDENCE, FEATURES, candidates_of, coverage, evidence_matrix, feature_matrix
 from rag.reader.scoring import Scored, SentenceScorer, log_odds
 from rag.reader.trained import CALIBRATION, MODEL_FOLDER, WEIGHTS, TrainedReader
-from rag.retrieval import Hit, Retrieved, retrieve
+from rag.retrieval import Hit, retrieve
 
 
 def flat(folder: Path, **changes: Any) -> Path:
@@ -42,12 +42,6 @@ def linear(names: Sequence[str], only: str) -> dict[str, Any]:
     zeros, ones = [0.0] * len(names), [1.0] * len(names)
     weights = [float(name == only) for name in names]
     return {"features": list(names), "mean": zeros, "scale": ones, "weights": weights, "bias": 0.0}
-
-
-def features(
-    retrieved: Retrieved, found: Sequence[Candidate], logits: Mapping[int, FloatArray]
-) -> FloatArray:
-    return feature_matrix(found, evidence_matrix(retrieved, found), logits)
 
 
 @pytest.mark.parametrize(
@@ -102,15 +96,17 @@ def test_coverage_is_weighted_by_rarity() -> None:
     assert coverage({}, ["anything"]) == 0.0
 
 
-def test_feature_matrix_has_a_row_a_sentence(library: Library) -> None:
+def test_evidence_has_a_row_a_sentence(library: Library) -> None:
     document = library.add_bundled()
     assert document is not None
     retrieved = retrieve(library, "How many trainable parameters are there?")
-    found = candidates_of(retrieved)
-    rows = features(retrieved, found, {})
-    assert rows.shape == (len(found), len(FEATURES))
+    found = candidates_of(retrieved.hits)
+    rows = evidence_matrix(retrieved, found)
+    assert rows.shape == (len(found), len(EVIDENCE))
     assert np.isfinite(rows).all()
     assert len({each.span for each in found}) == len(found)
+    some = candidates_of(retrieved.hits[:3])
+    assert np.array_equal(evidence_matrix(retrieved, some), rows[: len(some)])
 
 
 def test_reading_is_ordered_and_says_how_sure_it_is(library: Library, tmp_path: Path) -> None:
@@ -127,53 +123,30 @@ def test_reading_is_ordered_and_says_how_sure_it_is(library: Library, tmp_path: 
     assert all(0 <= score <= 1 for score in scores)
 
 
-def test_what_the_network_says_becomes_features(library: Library) -> None:
-    library.add_bundled()
-    retrieved = retrieve(library, "How many trainable parameters are there?")
-    found = candidates_of(retrieved)
-    read = found[0].passage
-    spans = len(found[0].hit.stored.passage.spans)
-    logits = {read: np.linspace(-20, 3, spans, dtype=np.float32)}
-    rows = features(retrieved, found, logits)
+def test_what_the_network_says_becomes_features() -> None:
+    logits = [np.array([-20, 3], dtype=np.float32), np.array([1], dtype=np.float32)]
+    evidence = np.arange(3 * len(EVIDENCE), dtype=np.float32).reshape(3, -1)
+    rows = feature_matrix(logits, evidence)
     columns = dict(zip(FEATURES, rows.T, strict=True))
-    mine = np.array([each.passage == read for each in found])
-    assert columns["is_read"].tolist() == mine.astype(float).tolist()
-    assert set(columns["logit"][~mine]) == {-12}
-    assert columns["logit"][mine].min() == -12  # how far below makes no difference
-    assert columns["logit"][mine].max() == pytest.approx(3)
-    assert columns["best_logit"].sum() == 1
-    assert columns["logit_behind_best"].max() == 0
+    assert columns["logit"].tolist() == [-12, 3, 1]  # how far below makes no difference
+    assert columns["logit_behind_best"].tolist() == [-12, 0, -2]
+    assert columns["best_logit"].tolist() == [0, 1, 0]
+    assert columns["passage_log_odds"] == pytest.approx([3, 3, 1])
+    assert np.array_equal(rows[:, -len(EVIDENCE) :], evidence)
 
 
 def test_a_question_in_the_source_leads_to_its_answer(library: Library) -> None:
     document = library.add_bundled()
     assert document is not None
     retrieved = retrieve(library, "What is the significance of the “knobs” in a neural net?")
-    found = candidates_of(retrieved)
-    match = features(retrieved, found, {})[:, FEATURES.index("answers_matching_question")]
+    found = candidates_of(retrieved.hits)
+    match = evidence_matrix(retrieved, found)[:, EVIDENCE.index("answers_matching_question")]
     assert found[int(match.argmax())].text == "They are the trainable parameters."
 
 
-def test_a_sentence_that_was_not_read_never_looks_read(library: Library) -> None:
-    library.add_bundled()
-    retrieved = retrieve(library, "How many trainable parameters are there?")
-    found = candidates_of(retrieved)
-    read = found[0].passage
-    logits = {read: np.full(len(found[0].hit.stored.passage.spans), -20, dtype=np.float32)}
-    logits[read][-1] = -15
-    rows = features(retrieved, found, logits)
-    columns = dict(zip(FEATURES, rows.T, strict=True))
-    mine = np.array([each.passage == read for each in found])
-    assert columns["best_logit"].sum() == 1
-    assert columns["best_logit"][mine][-1] == 1
-    assert columns["logit"].tolist() == [-12] * len(found)
-    assert columns["logit_behind_best"].max() == 0
-
-
 def test_log_odds_add_up_over_sentences() -> None:
-    logits = {1: np.array([0.0, -2.0], dtype=np.float32), 2: np.array([1.0], dtype=np.float32)}
+    logits = [np.array([0.0, -2.0], dtype=np.float32), np.array([1.0], dtype=np.float32)]
     assert log_odds(logits) == pytest.approx(np.log(1 + np.exp(-2) + np.exp(1)))
-    assert log_odds({}) < -20
 
 
 def test_a_focus_stands_at_its_offsets_in_the_document() -> None:

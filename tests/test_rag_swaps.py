@@ -32,7 +32,9 @@ def changes(question: str) -> set[str]:
     [
         ("When did Ada Lindqvist dig?", {"When did Bo Falk dig?", "When did Carl Ek dig?"}),
         ("Who dug in 1893?", {"Who dug in 1897?", "Who dug in 1911?"}),
+        ("When did Ada Lindqvist open a bridge?", {"When did Bo Falk open a bridge?"}),  # Carl Ek did
         ("Which tunnel is longest?", {"Which tunnel is shortest?"}),
+        ("Who dug the last tunnel of the Cold War?", set()),  # the first one is there, "Cold" is a name
     ],
 )
 def test_one_name_number_or_opposite_is_exchanged(question: str, expected: set[str]) -> None:

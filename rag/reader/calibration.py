@@ -25,7 +25,7 @@ from rag.evaluation import Article, Span, overlap
 from rag.reader.examples import asked_of
 from rag.reader.features import FEATURES, candidates_of, evidence_matrix, feature_matrix
 from rag.reader.linear import Coefficients, Platt
-from rag.reader.scoring import SentenceScorer, log_odds, logits_of
+from rag.reader.scoring import READ_HITS, SentenceScorer, log_odds
 from rag.retrieval import Query, retrieve
 
 BoolArray = NDArray[np.bool_]
@@ -45,7 +45,7 @@ class Asked:
     query: Query
     document: str
     rows: FloatArray  # (n_candidates, n_features)
-    logits: dict[int, FloatArray]  # by passage id, (n_sentences,)
+    log_odds: float  # that something answers, says the network
     right: BoolArray  # (n_candidates,)
     answerable: bool
     weight: float
@@ -70,15 +70,16 @@ def _asked(
     weight: float,
 ) -> Asked:
     retrieved = retrieve(library, question, [document.id])
-    found = candidates_of(retrieved)
+    hits = retrieved.hits[:READ_HITS]
+    found = candidates_of(hits)
     evidence = evidence_matrix(retrieved, found)
-    logits = logits_of(scorer.read(retrieved, evidence))
+    logits = [each.logits for each in scorer.read(question, hits, evidence)]
     right = [any(overlap(each.span, answer) for answer in answers) for each in found]
     return Asked(
         retrieved.query,
         document.name,
-        feature_matrix(found, evidence, logits),
-        logits,
+        feature_matrix(logits, evidence),
+        log_odds(logits),
         np.array(right, dtype=bool),
         bool(answers),
         weight,
@@ -138,7 +139,7 @@ def judge(asked: Sequence[Asked]) -> Judged:
             right[number] = asked[number].right[best]
             match[number] = asked[number].rows[best, FEATURES.index("question_match")]
     return Judged(
-        np.array([log_odds(each.logits) for each in asked]),
+        np.array([each.log_odds for each in asked]),
         match,
         right,
         np.array([each.answerable for each in asked]),

@@ -103,7 +103,7 @@ def examples_of(path: Path, source: str, folder: Path, *, pooled: bool = False) 
         ):
             for text, kind, gold in asked_of(article, document):
                 retrieved = _retrieved(library, text, document, pooled)
-                rows = evidence_matrix(retrieved, candidates_of(retrieved))
+                rows = evidence_matrix(retrieved, candidates_of(retrieved.hits))
                 read = passages_of(retrieved.hits, rows)
                 pairs = zip(retrieved.hits, read, strict=True)
                 windows = tuple(_kept([_window(hit, each, document, gold) for hit, each in pairs]))

@@ -19,7 +19,7 @@ from rag.discourse import leans
 from rag.reader.expectation import KINDS, Expectation, expectation, mentions
 from rag.retrieval import Hit, Query, Retrieved, bm25
 
-READ = ("logit", "logit_behind_best", "best_logit", "window_log_odds", "is_read")
+SAID = ("logit", "logit_behind_best", "best_logit", "passage_log_odds")
 """What the network says about a sentence."""
 
 EVIDENCE = (
@@ -60,7 +60,7 @@ EVIDENCE = (
 )
 """What was known before the network read it, which is told the same."""
 
-FEATURES = READ + EVIDENCE
+FEATURES = SAID + EVIDENCE
 """Columns of the feature matrix, in order."""
 
 LOWEST_LOGIT = -12.0
@@ -93,20 +93,17 @@ class Candidate:
         return self.hit.document.text[start:end]
 
 
-def candidates_of(retrieved: Retrieved) -> list[Candidate]:
+def candidates_of(hits: Sequence[Hit]) -> list[Candidate]:
     """Every sentence of every hit, in order of the hits."""
-    return [
-        Candidate(hit, position)
-        for hit in retrieved.hits
-        for position in range(len(hit.stored.passage.spans))
-    ]
+    return [Candidate(hit, position) for hit in hits for position in range(len(hit.stored.passage.spans))]
 
 
 def evidence_matrix(retrieved: Retrieved, candidates: Sequence[Candidate]) -> FloatArray:
-    """(n_candidates, len(EVIDENCE)) float32."""
+    """(n_candidates, len(EVIDENCE)) float32. The candidates are sentences of some of the hits."""
     query = retrieved.query
     wanted = expectation(query.text)
-    shared = {id(hit): _passage_features(query, hit) for hit in retrieved.hits}
+    hits = {id(each.hit): each.hit for each in candidates}
+    shared = {key: _passage_features(query, hit) for key, hit in hits.items()}
     rank = {id(hit): 1.0 / (1 + number) for number, hit in enumerate(retrieved.hits)}
     mean_sentence = _mean_sentence_length(retrieved)
     rows = [
@@ -116,34 +113,21 @@ def evidence_matrix(retrieved: Retrieved, candidates: Sequence[Candidate]) -> Fl
     return np.asarray(rows, dtype=np.float32).reshape(len(rows), len(EVIDENCE))
 
 
-def feature_matrix(
-    candidates: Sequence[Candidate], evidence: FloatArray, logits: Mapping[int, FloatArray]
-) -> FloatArray:
+def feature_matrix(logits: Sequence[FloatArray], evidence: FloatArray) -> FloatArray:
     """(n_candidates, len(FEATURES)) float32: what the network says, then the evidence.
 
-    `logits` holds for the id of each passage that was read its sentences' logits, (n_sentences,).
+    `logits` holds for each passage those of its sentences, (n_sentences,).
     """
-    best = max((float(scores.max()) for scores in logits.values() if len(scores)), default=0.0)
-    said = [_said(logits.get(each.passage), each.position, best) for each in candidates]
-    return np.column_stack([np.asarray(said, dtype=np.float32).reshape(-1, len(READ)), evidence])
-
-
-def _said(logits: FloatArray | None, position: int, best: float) -> tuple[float, ...]:
-    """The columns of `READ`; a sentence that was not read counts as impossible."""
-    if logits is None:
-        return LOWEST_LOGIT, _behind(LOWEST_LOGIT, best), 0.0, LOWEST_LOGIT, 0.0
-    logit = float(logits[position])
-    return (
-        max(logit, LOWEST_LOGIT),
-        _behind(logit, best),
-        float(logit >= best),
-        max(float(np.logaddexp.reduce(logits)), LOWEST_LOGIT),
-        1.0,
+    every = np.concatenate(logits)
+    best = every.max()
+    passages = [np.full(len(each), np.logaddexp.reduce(each)) for each in logits]
+    said = (
+        np.maximum(every, LOWEST_LOGIT),
+        np.maximum(every - best, LOWEST_LOGIT),
+        every >= best,
+        np.maximum(np.concatenate(passages), LOWEST_LOGIT),
     )
-
-
-def _behind(logit: float, best: float) -> float:
-    return min(max(logit - best, LOWEST_LOGIT), 0.0)
+    return np.column_stack([*said, evidence]).astype(np.float32)
 
 
 def coverage(idf: Mapping[str, float], found: Sequence[str]) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from index.embedding import FloatArray, bundled_folder
 from index.errors import ModelError, WeightsDamagedError
 from index.threads import thread_count
 from rag.reader.encoding import Batch, Encoded, Encoder, ToRead, batch_of
-from rag.retrieval import Hit, Retrieved
+from rag.retrieval import Hit
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -28,10 +28,6 @@ READ_HITS = 6
 """Passages that are read for one question (docs/quality.md: how often the right one is among them)."""
 
 MAX_FOCUS_TOKENS = 40
-
-NOTHING_READ = -30.0
-"""Log-odds when there is nothing to read."""
-
 
 Output = tuple[FloatArray, FloatArray, Encoded]
 """Sentence logits (n_sentences,), focus logits (n_tokens, 2), and the tokens that they belong to."""
@@ -89,14 +85,13 @@ class SentenceScorer:
                 self._session = _session(_checked(self._file, self._sha256))
                 self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="reader")
 
-    def read(self, retrieved: Retrieved, evidence: FloatArray) -> dict[int, Scored]:
-        """Read the question beside its best hits; by passage id. Raises ModelError.
+    def read(self, question: str, hits: Sequence[Hit], evidence: FloatArray) -> list[Scored]:
+        """Read the question beside these hits. Raises ModelError.
 
         `evidence` is that of the hits' sentences, in order: (n_candidates, n_evidence).
         """
-        hits = retrieved.hits[:READ_HITS]
-        found = self.run(retrieved.query.text, passages_of(hits, evidence))
-        return {hit.stored.id: Scored(hit, *each) for hit, each in zip(hits, found, strict=True)}
+        found = self.run(question, passages_of(hits, evidence))
+        return [Scored(hit, *each) for hit, each in zip(hits, found, strict=True)]
 
     def run(self, question: str, passages: Sequence[ToRead]) -> list[Output]:
         """The question beside each passage. Raises ModelError."""
@@ -127,15 +122,9 @@ class SentenceScorer:
         return [batch_of([each]) for each in self._encoder.encode(question, passages)]
 
 
-def log_odds(logits: Mapping[int, FloatArray]) -> float:
+def log_odds(logits: Sequence[FloatArray]) -> float:
     """Of "some sentence answers" against "none does", as the network was trained to say it."""
-    read = np.concatenate([np.zeros(0, dtype=np.float32), *logits.values()])
-    return float(np.logaddexp.reduce(read)) if len(read) else NOTHING_READ
-
-
-def logits_of(scored: Mapping[int, Scored]) -> dict[int, FloatArray]:
-    """By passage id, the logits of its sentences."""
-    return {number: each.logits for number, each in scored.items()}
+    return float(np.logaddexp.reduce(np.concatenate(logits)))
 
 
 def passages_of(hits: Sequence[Hit], evidence: FloatArray) -> list[ToRead]:

@@ -8,12 +8,12 @@ that only looks for what the question is about can't tell them from the original
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
-from index.analysis import STOP_WORDS
+from index.analysis import STOP_WORDS, topic_terms
 from rag.reader.examples import SWAPPED, Example, Window
 
 OPPOSITES = """
@@ -35,7 +35,7 @@ OPPOSITES = """
 
 _NAME = re.compile(r"(?<=[\w,;’'”)] )[A-Z][\w’'-]+(?: (?:(?:of|de|van|von) )?[A-Z][\w’'-]+)*")
 _NUMBER = re.compile(r"\b\d[\d,.]*\d\b|\b\d\b")
-_WORD = re.compile(r"[a-z]+")
+_WORD = re.compile(r"(?<![\w’'-])[a-z]+(?![\w’'-])")
 
 
 def _opposites() -> dict[str, list[str]]:
@@ -56,7 +56,8 @@ Change = tuple[int, int, str]
 def swapped(example: Example, generator: np.random.Generator) -> Example | None:
     """The question with one change that leaves it unanswered, or None where none can be made.
 
-    Its only window is the passage that answered the original: the trap.
+    Its only window is the passage that answered the original: the trap. What retrieval knew of the original
+    stays as well, so that a good match of words is no proof.
     """
     traps = [window for window in example.windows if any(window.right)]
     kinds = [changes for changes in (find(example) for find in FINDERS) if changes]
@@ -80,33 +81,40 @@ def _unanswering(window: Window) -> Window:
 def _exchanged(pattern: re.Pattern[str], example: Example) -> list[Change]:
     """Each match of the question that a right window has too, with each other match of the windows.
 
-    What stands in a right sentence is not taken: the changed question might ask for just that.
+    One is not taken where its sentence may answer the changed question: it is right, or has more of what is
+    asked for than the exchanged word.
     """
-    places = [match for match in pattern.finditer(example.question) if not _is_common(match[0])]
-    there = {
-        match[0] for window in example.windows if any(window.right) for match in pattern.finditer(window.text)
-    }
-    inside = " ".join(_right_sentences(example))
-    pool = sorted({match[0] for window in example.windows for match in pattern.finditer(window.text)})
-    pool = [each for each in pool if each not in example.question and each not in inside]
-    return [
-        (*match.span(), each)
-        for match in places
-        if match[0] in there
-        for each in pool
-        if not _is_common(each) and len(each.split()) <= len(match[0].split()) + 1
+    right_text = " ".join(window.text for window in example.windows if any(window.right))
+    places = [
+        match
+        for match in pattern.finditer(example.question)
+        if not _is_common(match[0]) and match[0] in right_text
     ]
+    return [
+        (*match.span(), other)
+        for match in places
+        for other in _others(pattern, example, example.question.replace(match[0], " "))
+        if len(other.split()) <= len(match[0].split()) + 1
+    ]
+
+
+def _others(pattern: re.Pattern[str], example: Example, rest: str) -> list[str]:
+    """What may stand in the place that `rest`, the remaining question, leaves open."""
+    asked = set(topic_terms(rest))
+    taken: set[str] = set()
+    found: set[str] = set()
+    for window in example.windows:
+        for (start, end), right in zip(window.spans, window.right, strict=True):
+            sentence = window.text[start:end]
+            here = {match[0] for match in pattern.finditer(sentence)}
+            found |= here
+            if right or asked.intersection(topic_terms(sentence)):
+                taken |= here
+    return sorted(each for each in found - taken if not _is_common(each) and each not in example.question)
 
 
 def _is_common(word: str) -> bool:
     return word.lower() in STOP_WORDS
-
-
-def _right_sentences(example: Example) -> Iterator[str]:
-    for window in example.windows:
-        for (start, end), right in zip(window.spans, window.right, strict=True):
-            if right:
-                yield window.text[start:end]
 
 
 def _names(example: Example) -> list[Change]:
@@ -121,10 +129,13 @@ def _numbers(example: Example) -> list[Change]:
 
 
 def _antonyms(example: Example) -> list[Change]:
+    """Opposites that no right window has."""
+    there = {word for window in example.windows if any(window.right) for word in _WORD.findall(window.text)}
     return [
         (*match.span(), other)
         for match in _WORD.finditer(example.question)
         for other in _OPPOSITES.get(match[0], ())
+        if other not in there
     ]
 
 

@@ -43,7 +43,7 @@ RECIPE = Recipe(
     swaps={"squad": 0.3, "qed": 0.3},
     epochs=(
         Epoch({"squad": 1.0, "qed": 1.0, "selqa": 1.0, "authored": 1.0}),
-        Epoch({"squad": 0.6, "authored": 1.0}),
+        Epoch({"squad": 0.5, "authored": 0.9}),
     ),
 )
 

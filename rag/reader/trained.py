@@ -20,7 +20,7 @@ from index.errors import ModelError
 from rag.reader import OperatingPoint, Reading, Span
 from rag.reader.features import FEATURES, Candidate, candidates_of, evidence_matrix, feature_matrix
 from rag.reader.linear import Coefficients, Platt, coefficients_of
-from rag.reader.scoring import Scored, SentenceScorer, log_odds, logits_of
+from rag.reader.scoring import READ_HITS, Scored, SentenceScorer, log_odds
 from rag.retrieval import Retrieved
 
 MODEL_FOLDER = Path(__file__).with_name("model")
@@ -87,14 +87,15 @@ class TrainedReader:
     def read(self, retrieved: Retrieved) -> Reading:
         """A question of which no word is known, neither to the passages nor as a word that every question
         may hold, has no answer: the network was never taught what to make of such letters."""
-        found = candidates_of(retrieved)
+        hits = retrieved.hits[:READ_HITS]
+        found = candidates_of(hits)
         if not found:
             return Reading((), 0.0)
         scorer, ranking, platt, _ = self._parts()
         evidence = evidence_matrix(retrieved, found)
-        scored = scorer.read(retrieved, evidence)
-        logits = logits_of(scored)
-        rows = feature_matrix(found, evidence, logits)
+        scored = scorer.read(retrieved.query.text, hits, evidence)
+        logits = [each.logits for each in scored]
+        rows = feature_matrix(logits, evidence)
         scores = ranking(rows)
         order = sorted(range(len(found)), key=lambda at: (-scores[at], at))
         query = retrieved.query
@@ -103,15 +104,14 @@ class TrainedReader:
         match = float(rows[order[0], FEATURES.index("question_match")])
         confidence = platt(log_odds(logits), match) if known else 0.0
         relative = np.exp(scores - scores[order[0]])  # 1 for the best
-        spans = (
-            _span(found[at], scored.get(found[at].passage), confidence * float(relative[at])) for at in order
-        )
+        read = {each.hit.stored.id: each for each in scored}
+        spans = (_span(found[at], read[found[at].passage], confidence * float(relative[at])) for at in order)
         return Reading(tuple(spans), confidence)
 
 
-def _span(candidate: Candidate, scored: Scored | None, score: float) -> Span:
+def _span(candidate: Candidate, scored: Scored, score: float) -> Span:
     start, end = candidate.span
-    return Span(candidate.hit, start, end, score, None if scored is None else _focus(candidate, scored))
+    return Span(candidate.hit, start, end, score, _focus(candidate, scored))
 
 
 def _focus(candidate: Candidate, scored: Scored) -> tuple[int, int] | None:

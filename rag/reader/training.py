@@ -233,7 +233,7 @@ def train(
     body: Path,
     work: Path,
     *,
-    measure_every: int = 400,
+    measure_every: int = 500,
     threads: int = 2,
 ) -> Network:
     """Train from the body's weights, or go on from the checkpoint in `work`; returns the averaged network.
