@@ -18,7 +18,7 @@ CANDIDATES = 30
 """Passages taken from each of the two searches."""
 
 HITS = 20
-"""Passages that go on to the reader."""
+"""Passages kept; the reader looks at the first few of them."""
 
 BM25_WEIGHT = 0.05
 """What one point of BM25 is worth beside cosine similarity (tuned: docs/quality.md)."""

@@ -1,8 +1,15 @@
 from __future__ import annotations
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
-from index.analysis import terms, topic_terms, words
+from index.analysis import stem, terms, topic_terms, words
+
+STARTS = ("gener", "organ", "rel", "hope", "conflat", "troubl", "siz", "act", "commun")
+MIDDLES = ("", "at", "iz", "ion", "al")
+ENDINGS = ("ing", "ed", "ational", "fulness", "ly", "ies", "ement", "s", "ousli")
 
 
 @pytest.mark.parametrize(
@@ -30,3 +37,16 @@ def test_topic_terms_are_distinct_and_without_stop_words() -> None:
 
 def test_a_question_of_stop_words_keeps_them() -> None:
     assert topic_terms("What is it about?") == ["what", "is", "it", "about"]
+
+
+def test_threads_that_stem_at_once_agree() -> None:
+    words = [f"{start}{middle}{end}" for start in STARTS for middle in MIDDLES for end in ENDINGS]
+    expected = [stem.__wrapped__(word) for word in words]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(lambda _: [stem.__wrapped__(word) for word in words], range(4)))
+    finally:
+        sys.setswitchinterval(before)
+    assert found == [expected] * 4

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import zlib
 
 import numpy as np
@@ -9,14 +10,17 @@ from rag.reader.calibration import (
     FOLDS,
     Asked,
     Judged,
+    ask,
     fit_confidence,
     fit_operating_point,
     fit_ranking,
     judge,
 )
-from rag.reader.features import FEATURES
+from rag.reader.examples import Example, Window
+from rag.reader.features import EVIDENCE, FEATURES
 from rag.reader.linear import Platt
-from rag.retrieval import Query
+from rag.reader.scoring import READ_HITS, SentenceScorer
+from rag.reader.trained import CALIBRATION, MODEL_FOLDER, WEIGHTS
 
 WIDTH = len(FEATURES)
 
@@ -29,8 +33,7 @@ def examples(count: int, seed: int = 0) -> list[Asked]:
         rows = generator.normal(size=(8, WIDTH)).astype(np.float32)
         right = np.zeros(8, dtype=bool)
         right[int(np.argmax(rows[:, 0] - rows[:, 1]))] = True
-        query = Query("?", np.ones(1, dtype=np.float32), ("a",), {"a": 1.0}, 0.0, 1.0)
-        found.append(Asked(query, f"document {len(found)}", rows, 0.0, right, True, 1.0))
+        found.append(Asked(f"document {len(found)}", rows, 0.0, right, True, 1.0))
     return found
 
 
@@ -87,3 +90,18 @@ def test_what_is_judged_was_ranked_by_other_documents() -> None:
     right = judge(asked).right
     assert right[odd].mean() < 0.5
     assert np.delete(right, odd).mean() > 0.6
+
+
+def test_what_is_asked_is_what_the_reader_would_read() -> None:
+    text = "Cats sleep sixteen hours. Dogs bark at night."
+    spans = ((0, 25), (26, len(text)))
+    evidence = np.zeros((2, len(EVIDENCE)), dtype=np.float16).tobytes()
+    windows = [Window(text, spans, (False, at == READ_HITS), (), evidence) for at in range(READ_HITS + 2)]
+    windows[1] = Window(text, spans, (True, False), (), evidence)
+    example = Example("How long do cats sleep?", "factoid", "toy", "pets.txt", True, tuple(windows))
+    sha256 = json.loads((MODEL_FOLDER / CALIBRATION).read_text("utf-8"))["sha256"]
+    asked = list(ask([example, example], SentenceScorer(MODEL_FOLDER / WEIGHTS, sha256), 0.5))
+    assert [each.weight for each in asked] == [0.25, 0.25]
+    assert asked[0].rows.shape == (2 * READ_HITS, WIDTH)
+    assert np.flatnonzero(asked[0].right).tolist() == [2]
+    assert asked[0].log_odds == pytest.approx(np.logaddexp.reduce(asked[0].rows[:, 0]), abs=1e-3)

@@ -8,6 +8,7 @@ import pytest
 from conftest import document_of
 
 from rag.reader.examples import Example, Window, examples_of, held_out, own_questions
+from rag.reader.features import EVIDENCE
 from rag.reader.training import Epoch, Recipe, steps_of, windows_of
 
 TEXT = """Pets
@@ -49,6 +50,11 @@ def test_examples_hold_what_is_right(source: Path, tmp_path: Path) -> None:
         if right
     ]
     assert marked == ["They guard the house because foxes come."]
+    similarity = [
+        dict(zip(EVIDENCE, row, strict=True))["sentence_similarity"]
+        for row in why.windows[0].to_read().evidence
+    ]
+    assert np.argmax(similarity) == np.argmax(why.windows[0].right)
     assert not any(any(window.right) for window in near.windows)
 
 

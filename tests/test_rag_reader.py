@@ -19,9 +19,9 @@ from rag.reader import OperatingPoint
 from rag.reader.encoding import Encoder, ToRead
 from rag.reader.expectation import expectation, mentions
 from rag.reader.features import EVIDENCE, FEATURES, candidates_of, coverage, evidence_matrix, feature_matrix
-from rag.reader.scoring import Scored, SentenceScorer, log_odds
+from rag.reader.scoring import READ_HITS, Scored, SentenceScorer, log_odds, passages_of
 from rag.reader.trained import CALIBRATION, MODEL_FOLDER, WEIGHTS, TrainedReader
-from rag.retrieval import Hit, retrieve
+from rag.retrieval import Hit, Retrieved, retrieve
 
 
 def flat(folder: Path, **changes: Any) -> Path:
@@ -204,8 +204,7 @@ def test_the_shipped_reader_loads() -> None:
 
 def test_the_shipped_weights_say_what_pytorch_said() -> None:
     """Eight-bit integers move a logit a little; the order and the size of what is said stay."""
-    sha256 = json.loads((MODEL_FOLDER / CALIBRATION).read_text("utf-8"))["sha256"]
-    scorer = SentenceScorer(MODEL_FOLDER / WEIGHTS, sha256)
+    scorer = shipped(2)
     cases = json.loads((MODEL_FOLDER / "reference.json").read_text("utf-8"))
     moved, same = [], []
     for case in cases:
@@ -218,6 +217,56 @@ def test_the_shipped_weights_say_what_pytorch_said() -> None:
     assert np.median(moved) < 0.7
     assert max(moved) < 3.0
     assert np.mean(same) >= 0.95
+
+
+def shipped(threads: int) -> SentenceScorer:
+    sha256 = json.loads((MODEL_FOLDER / CALIBRATION).read_text("utf-8"))["sha256"]
+    return SentenceScorer(MODEL_FOLDER / WEIGHTS, sha256, threads)
+
+
+def test_what_is_said_of_a_passage_depends_neither_on_its_company_nor_on_threads() -> None:
+    evidence = np.zeros((1, len(EVIDENCE)), dtype=np.float32)
+    texts = (
+        "Cats sleep sixteen hours.",
+        "Dogs bark at night, and foxes answer them from the woods.",
+        "Owls.",
+    )
+    reads = [ToRead(text, ((0, len(text)),), evidence) for text in texts]
+    question = "How long do cats sleep?"
+    alone = [shipped(1).run(question, [read])[0] for read in reads]
+    for threads in (1, 3):
+        for one, other in zip(alone, shipped(threads).run(question, reads), strict=True):
+            assert np.array_equal(one[0], other[0])
+            assert np.array_equal(one[1], other[1])
+
+
+def test_every_passage_gets_the_evidence_of_its_own_sentences(library: Library) -> None:
+    library.add_bundled()
+    hits = retrieve(library, "How many trainable parameters are there?").hits
+    sizes = [len(hit.stored.passage.spans) for hit in hits]
+    assert len(set(sizes)) > 1
+    rows = np.arange(sum(sizes), dtype=np.float32)[:, None]
+    reads = passages_of(hits, rows)
+    assert [len(read.evidence) for read in reads] == sizes
+    assert np.array_equal(np.concatenate([read.evidence for read in reads]), rows)
+    assert [read.text for read in reads] == [hit.stored.passage.embedded_text(hit.document) for hit in hits]
+
+
+def test_the_sentences_of_the_best_passages_are_what_is_read(library: Library) -> None:
+    library.add_bundled()
+    retrieved = retrieve(library, "How many trainable parameters are there?")
+    assert len(retrieved.hits) > READ_HITS
+    spans = TrainedReader().read(retrieved).spans
+    best = {span for hit in retrieved.hits[:READ_HITS] for span in hit.stored.passage.spans}
+    assert len(spans) == len(best)
+    assert {(span.start, span.end) for span in spans} == best
+
+
+def test_nothing_retrieved_is_nothing_read(library: Library) -> None:
+    library.add_bundled()
+    query = retrieve(library, "How many trainable parameters are there?").query
+    reading = TrainedReader().read(Retrieved(query, ()))
+    assert (reading.spans, reading.confidence) == ((), 0.0)
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ class OperatingPoint:
 
 
 class Reader(Protocol):
-    """Scores every quotable sentence of the hits."""
+    """Scores the sentences of the best hits."""
 
     @property
     def operating_point(self) -> OperatingPoint:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,14 +18,11 @@ from rich.progress import track
 from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 
-from index import Document, Library
 from index.embedding import FloatArray
-from rag.evaluation import Article, Span, overlap
-from rag.reader.examples import asked_of
-from rag.reader.features import FEATURES, candidates_of, evidence_matrix, feature_matrix
+from rag.reader.examples import Example
+from rag.reader.features import FEATURES, feature_matrix
 from rag.reader.linear import Coefficients, Platt
 from rag.reader.scoring import READ_HITS, SentenceScorer, log_odds
-from rag.retrieval import Query, retrieve
 
 BoolArray = NDArray[np.bool_]
 
@@ -40,9 +36,8 @@ UNSURE_SHARE = 0.1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Asked:
-    """One question as retrieval and the network see it."""
+    """One question with the sentences of its best passages, read by the network."""
 
-    query: Query
     document: str
     rows: FloatArray  # (n_candidates, n_features)
     log_odds: float  # that something answers, says the network
@@ -51,39 +46,17 @@ class Asked:
     weight: float
 
 
-def ask(articles: Sequence[Article], scorer: SentenceScorer, folder: Path, weight: float) -> Iterator[Asked]:
-    """Questions of the articles, each asked of its own document; their weights sum to about `weight`."""
-    total = sum(len(article.questions) for article in articles)
-    with Library.open(folder) as library:
-        for article in track(articles, description="asking held-out documents"):
-            document = library.add(article.content, name=article.name)
-            for question, _, gold in asked_of(article, document):
-                yield _asked(library, scorer, document, question, gold.answers, weight / total)
-
-
-def _asked(
-    library: Library,
-    scorer: SentenceScorer,
-    document: Document,
-    question: str,
-    answers: Sequence[Span],
-    weight: float,
-) -> Asked:
-    retrieved = retrieve(library, question, [document.id])
-    hits = retrieved.hits[:READ_HITS]
-    found = candidates_of(hits)
-    evidence = evidence_matrix(retrieved, found)
-    logits = [each.logits for each in scorer.read(question, hits, evidence)]
-    right = [any(overlap(each.span, answer) for answer in answers) for each in found]
-    return Asked(
-        retrieved.query,
-        document.name,
-        feature_matrix(logits, evidence),
-        log_odds(logits),
-        np.array(right, dtype=bool),
-        bool(answers),
-        weight,
-    )
+def ask(examples: Sequence[Example], scorer: SentenceScorer, weight: float) -> Iterator[Asked]:
+    """What the network says of each example's best passages; the weights sum to `weight`."""
+    for example in track(examples, description="asking held-out documents"):
+        windows = example.windows[:READ_HITS]
+        if windows:
+            read = [window.to_read() for window in windows]
+            logits = [found for found, _, _ in scorer.run(example.question, read)]
+            rows = feature_matrix(logits, np.concatenate([each.evidence for each in read]))
+            right = np.concatenate([np.array(window.right) for window in windows])
+            share = weight / len(examples)
+            yield Asked(example.document, rows, log_odds(logits), right, example.answerable, share)
 
 
 def fit_ranking(asked: Sequence[Asked]) -> Coefficients:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -90,15 +90,12 @@ class Encoder:
         asked_by_token = _ends(_owners(first.offsets, _matching(question, asked)))
         found = []
         for encoding, (text, spans, evidence) in zip(others, passages, strict=True):
-            placed = [*[(0, 0)] * len(head), *encoding.offsets[:room], (0, 0)]
-            offsets = np.asarray(placed, dtype=np.int64)
+            places = encoding.offsets[:room]
+            offsets = np.asarray([*[(0, 0)] * len(head), *places, (0, 0)], dtype=np.int64)
             matches = _matching(text, asked)
             present = frozenset(term for _, _, term in matches)
             mine = [QUESTION_MATCH if term in present else QUESTION for term in asked_by_token]
-            theirs = [
-                PASSAGE if owner is None else PASSAGE_MATCH
-                for owner in _owners(encoding.offsets[:room], matches)
-            ]
+            theirs = [PASSAGE if owner is None else PASSAGE_MATCH for owner in _owners(places, matches)]
             found.append(
                 Encoded(
                     np.asarray([*head, *encoding.ids[:room], end], dtype=np.int64),
@@ -140,7 +137,13 @@ def batch_of(encoded: Sequence[Encoded]) -> Batch:
 
 def _matching(text: str, asked: frozenset[str]) -> list[tuple[int, int, str]]:
     """Where the text has a word whose index term is among these, in order."""
-    return [placed for placed in term_spans(text) if placed[2] in asked]
+    return [placed for placed in _placed_terms(text) if placed[2] in asked]
+
+
+@lru_cache(maxsize=2_048)
+def _placed_terms(text: str) -> tuple[tuple[int, int, str], ...]:
+    """The terms of a text, kept: a passage is read for many questions."""
+    return tuple(term_spans(text))
 
 
 def _ends(tokens: Sequence[T]) -> list[T]:

@@ -1,13 +1,12 @@
 """What retrieval knows about a sentence as a candidate answer, as numbers: one row a sentence.
 
-Each feature is a plain fact (a similarity, a share of the question's words, a kind of block), so that a
-small linear model over them can be read by a person.
+Each is a plain fact: a similarity, a share of the question's words, a kind of block.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,7 +57,7 @@ EVIDENCE = (
     "first_in_block",
     "repeats_question",
 )
-"""What was known before the network read it, which is told the same."""
+"""What is known of a sentence before it is read; the network is told the same."""
 
 FEATURES = SAID + EVIDENCE
 """Columns of the feature matrix, in order."""
@@ -66,7 +65,8 @@ FEATURES = SAID + EVIDENCE
 LOWEST_LOGIT = -12.0
 """Below this a sentence is as good as impossible; how far below says nothing."""
 
-_NEEDS: tuple[Expectation, ...] = ("time", "number", "name")
+_EXPECTS: dict[str, Expectation] = {f"expects_{need}": need for need in KINDS}
+_LACKS: dict[str, Expectation] = {"lacks_time": "time", "lacks_number": "number", "lacks_name": "name"}
 _SHORT = 4  # words
 _NAME = re.compile(r"(?<=[^\s.!?:] )(?!I\b)[^\W\d_][\w’'-]+")
 
@@ -83,11 +83,6 @@ class Candidate:
         return self.hit.stored.passage.spans[self.position]
 
     @property
-    def passage(self) -> int:
-        """Id of the passage that it stands in."""
-        return self.hit.stored.id
-
-    @property
     def text(self) -> str:
         start, end = self.span
         return self.hit.document.text[start:end]
@@ -100,16 +95,10 @@ def candidates_of(hits: Sequence[Hit]) -> list[Candidate]:
 
 def evidence_matrix(retrieved: Retrieved, candidates: Sequence[Candidate]) -> FloatArray:
     """(n_candidates, len(EVIDENCE)) float32. The candidates are sentences of some of the hits."""
-    query = retrieved.query
-    wanted = expectation(query.text)
-    hits = {id(each.hit): each.hit for each in candidates}
-    shared = {key: _passage_features(query, hit) for key, hit in hits.items()}
-    rank = {id(hit): 1.0 / (1 + number) for number, hit in enumerate(retrieved.hits)}
-    mean_sentence = _mean_sentence_length(retrieved)
-    rows = [
-        _row(query, wanted, each, shared[id(each.hit)], rank[id(each.hit)], mean_sentence)
-        for each in candidates
-    ]
+    sought = _sought(retrieved)
+    ranks = {hit: 1.0 / (1 + number) for number, hit in enumerate(retrieved.hits)}
+    of_passages = {hit: _passage_features(sought, hit) for hit in {each.hit for each in candidates}}
+    rows = [_row(sought, each, of_passages[each.hit], ranks[each.hit]) for each in candidates]
     return np.asarray(rows, dtype=np.float32).reshape(len(rows), len(EVIDENCE))
 
 
@@ -120,60 +109,67 @@ def feature_matrix(logits: Sequence[FloatArray], evidence: FloatArray) -> FloatA
     """
     every = np.concatenate(logits)
     best = every.max()
-    passages = [np.full(len(each), np.logaddexp.reduce(each)) for each in logits]
+    passages = [np.full_like(each, np.logaddexp.reduce(each)) for each in logits]
     said = (
         np.maximum(every, LOWEST_LOGIT),
         np.maximum(every - best, LOWEST_LOGIT),
-        every >= best,
+        (every >= best).astype(np.float32),
         np.maximum(np.concatenate(passages), LOWEST_LOGIT),
     )
-    return np.column_stack([*said, evidence]).astype(np.float32)
+    return np.column_stack([*said, evidence])
 
 
-def coverage(idf: Mapping[str, float], found: Sequence[str]) -> float:
+@dataclass(frozen=True, slots=True)
+class _Sought:
+    """A question as evidence is looked for."""
+
+    query: Query
+    terms: frozenset[str]
+    names: tuple[str, ...]  # terms of the capitalised words that begin no sentence
+    numbers: tuple[str, ...]
+    wanted: Expectation
+    rarest: float  # the highest inverse document frequency of its terms
+    mean_sentence: float  # index terms in an average sentence of the hits
+
+
+def _sought(retrieved: Retrieved) -> _Sought:
+    query = retrieved.query
+    lengths = [len(sentence) for hit in retrieved.hits for sentence in hit.stored.sentence_terms]
+    names = (word for word in _NAME.findall(query.text) if word[0].isupper())
+    return _Sought(
+        query,
+        frozenset(query.terms),
+        tuple(term for word in names for term in terms(word)),
+        tuple(term for term in query.terms if term[0].isdigit()),
+        expectation(query.text),
+        max(query.idf.values(), default=1.0),
+        max(1.0, sum(lengths) / max(1, len(lengths))),
+    )
+
+
+def coverage(idf: Mapping[str, float], found: Container[str]) -> float:
     """The share of the question's terms that are found, weighted by how rare each is; 0 to 1."""
     total = sum(idf.values())
-    present = set(found)
-    return sum(weight for term, weight in idf.items() if term in present) / total if total else 0.0
+    return sum(weight for term, weight in idf.items() if term in found) / total if total else 0.0
 
 
-def _rarest_missing(idf: Mapping[str, float], found: Sequence[str]) -> float:
-    """How rare the rarest missing term is beside the question's rarest; 0 (none is missing) to 1."""
-    present = set(found)
-    missing = max((weight for term, weight in idf.items() if term not in present), default=0.0)
-    return missing / max(idf.values(), default=1.0)
+def _share_missing(wanted: Sequence[str], found: Container[str]) -> float:
+    return sum(term not in found for term in wanted) / max(1, len(wanted))
 
 
-def _names(question: str) -> list[str]:
-    """The terms of the capitalised words that begin no sentence."""
-    return [term for word in _NAME.findall(question) if word[0].isupper() for term in terms(word)]
-
-
-def _share_missing(wanted: Sequence[str], found: Sequence[str]) -> float:
-    present = set(found)
-    return sum(term not in present for term in wanted) / max(1, len(wanted))
-
-
-def _mean_sentence_length(retrieved: Retrieved) -> float:
-    lengths = [len(sentence) for hit in retrieved.hits for sentence in hit.stored.sentence_terms]
-    return max(1.0, sum(lengths) / max(1, len(lengths)))
-
-
-def _passage_features(query: Query, hit: Hit) -> dict[str, float]:
+def _passage_features(sought: _Sought, hit: Hit) -> dict[str, float]:
     """What all sentences of a passage share."""
-    answers = _context_block(hit, "question")
-    question_match = _question_match(query, hit, answers) if answers else 0.0
+    idf, found = sought.query.idf, frozenset(hit.stored.terms)
+    question = _context_block(hit, "question")
     return {
         "passage_similarity": hit.similarity,
         "passage_bm25": hit.bm25,
-        "passage_coverage": coverage(query.idf, hit.stored.terms),
-        "prefix_coverage": coverage(query.idf, hit.stored.prefix_terms),
-        "rarest_missing": _rarest_missing(query.idf, hit.stored.terms),
-        "names_missing": _share_missing(_names(query.text), hit.stored.terms),
-        "numbers_missing": _share_missing(
-            [term for term in query.terms if term[0].isdigit()], hit.stored.terms
-        ),
-        "question_match": question_match,
+        "passage_coverage": coverage(idf, found),
+        "prefix_coverage": coverage(idf, hit.stored.prefix_terms),
+        "rarest_missing": max((idf[term] for term in idf if term not in found), default=0.0) / sought.rarest,
+        "names_missing": _share_missing(sought.names, found),
+        "numbers_missing": _share_missing(sought.numbers, found),
+        "question_match": 0.0 if question is None else _question_match(sought, hit, question),
     }
 
 
@@ -185,41 +181,32 @@ def _context_block(hit: Hit, kind: str) -> Block | None:
     return block if block is not None and block.kind == kind else None
 
 
-def _question_match(query: Query, hit: Hit, question: Block) -> float:
+def _question_match(sought: _Sought, hit: Hit, question: Block) -> float:
     """How far the source's own question is the one that was asked: shared terms over all terms, by rarity."""
-    asked = set(query.terms)
     source = set(terms(hit.document.text[question.start : question.end]))
-    shared = coverage(query.idf, list(source))
-    extra = len([term for term in source - asked if len(term) > 3])
-    return shared / (1 + 0.15 * extra)
+    extra = len([term for term in source - sought.terms if len(term) > 3])
+    return coverage(sought.query.idf, source) / (1 + 0.15 * extra)
 
 
-def _row(
-    query: Query,
-    wanted: Expectation,
-    each: Candidate,
-    shared: Mapping[str, float],
-    rank: float,
-    mean_sentence: float,
-) -> list[float]:
+def _row(sought: _Sought, each: Candidate, of_passage: Mapping[str, float], rank: float) -> list[float]:
     text, hit = each.text, each.hit
     found = hit.stored.sentence_terms[each.position]
     similarity = float(hit.sentence_similarities[each.position])
-    covered = coverage(query.idf, found)
+    covered = coverage(sought.query.idf, found)
     block = hit.document.block_of(hit.document.sentence_index(each.span[0]))
-    has = bool(news(wanted, text, query))
+    wanted, has = sought.wanted, _has_news(sought, text)
     first = each.span[0] == block.start
     values = {
-        **shared,
+        **of_passage,
         "sentence_similarity": similarity,
         "neighbour_similarity": _neighbour_similarity(each),
-        "sentence_bm25": bm25(query.idf, found, mean_sentence),
+        "sentence_bm25": bm25(sought.query.idf, found, sought.mean_sentence),
         "sentence_coverage": covered,
-        "answers_matching_question": shared["question_match"] if first and block.kind == "answer" else 0.0,
+        "answers_matching_question": of_passage["question_match"] * (first and block.kind == "answer"),
         "similarity_times_coverage": max(similarity, 0.0) * covered,
         "rank": rank,
-        **{f"expects_{need}": float(wanted == need and has) for need in KINDS},
-        **{f"lacks_{need}": float(wanted == need and not has) for need in _NEEDS},
+        **{name: float(wanted == need and has) for name, need in _EXPECTS.items()},
+        **{name: float(wanted == need and not has) for name, need in _LACKS.items()},
         "is_question": float(text.rstrip("”\"’')").endswith("?")),
         "is_metadata": float(block.kind == "metadata"),
         "is_list_item": float(block.kind == "list_item"),
@@ -229,18 +216,17 @@ def _row(
         "log_length": float(np.log1p(len(found))),
         "is_short": float(len(found) < _SHORT),
         "first_in_block": float(first),
-        "repeats_question": float(covered > 0.99 and len(found) <= len(query.terms) + 3),
+        "repeats_question": float(covered > 0.99 and len(found) <= len(sought.terms) + 3),
     }
     return [values[name] for name in EVIDENCE]
 
 
-def news(wanted: Expectation, sentence: str, query: Query) -> list[tuple[int, int]]:
-    """Where the sentence has what is wanted and the question did not say it itself; offsets into it."""
-    return [
-        (start, end)
-        for start, end in mentions(wanted, sentence)
-        if not set(terms(sentence[start:end])) <= set(query.terms)
-    ]
+def _has_news(sought: _Sought, sentence: str) -> bool:
+    """Whether the sentence has what is wanted and the question did not say it itself."""
+    return any(
+        not sought.terms.issuperset(terms(sentence[start:end]))
+        for start, end in mentions(sought.wanted, sentence)
+    )
 
 
 def _neighbour_similarity(each: Candidate) -> float:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from index.embedding import FloatArray, bundled_folder
 from index.errors import ModelError, WeightsDamagedError
 from index.threads import thread_count
-from rag.reader.encoding import Batch, Encoded, Encoder, ToRead, batch_of
+from rag.reader.encoding import MAX_TOKENS, Batch, Encoded, Encoder, ToRead, batch_of
 from rag.retrieval import Hit
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ READ_HITS = 6
 """Passages that are read for one question (docs/quality.md: how often the right one is among them)."""
 
 MAX_FOCUS_TOKENS = 40
+
+_FOCUS_RANGES = np.triu(np.tri(MAX_TOKENS, k=MAX_FOCUS_TOKENS - 1, dtype=bool))
+"""Which ends (columns) a focus may have for each start (rows)."""
 
 Output = tuple[FloatArray, FloatArray, Encoded]
 """Sentence logits (n_sentences,), focus logits (n_tokens, 2), and the tokens that they belong to."""
@@ -48,12 +51,10 @@ class Scored:
         if last <= first:
             return None
         start, end = (_log_softmax(self.focus_logits[first:last, side]) for side in (0, 1))
-        joint = start[:, None] + end[None, :]
-        allowed = np.triu(np.ones_like(joint, dtype=bool)) & ~np.triu(
-            np.ones_like(joint, dtype=bool), MAX_FOCUS_TOKENS
-        )
-        at = int(np.argmax(np.where(allowed, joint, -np.inf)))
-        begin, stop = divmod(at, joint.shape[1])
+        length = last - first
+        joint = np.where(_FOCUS_RANGES[:length, :length], start[:, None] + end[None, :], -np.inf)
+        at = int(np.argmax(joint))
+        begin, stop = divmod(at, length)
         passage = self.hit.stored.passage
         shift = passage.start - len(passage.prefix) - 1
         offsets = self.encoded.offsets
@@ -65,7 +66,7 @@ class SentenceScorer:
     """The network in `file`, whose SHA-256 is pinned; loaded when it is first needed.
 
     Every passage is read by itself, `threads` at a time: nothing is padded, no thread waits for another
-    within an operator, and what is said of a passage depends neither on its company nor on the machine.
+    within an operator, and what is said of a passage does not depend on its company.
     """
 
     def __init__(self, file: Path, sha256: str, threads: int = 0) -> None:

@@ -25,7 +25,7 @@ import torch
 
 from index.embedding import bundled_folder
 from index.passages import CHUNKING
-from rag.evaluation import Report, evaluate, load_articles
+from rag.evaluation import Report, evaluate
 from rag.reader.calibration import ask, calibrate
 from rag.reader.encoding import Encoder, batch_of
 from rag.reader.examples import OWN, VERSION, Example, Window, examples_of, held_out
@@ -129,19 +129,11 @@ def _digest(path: Path) -> str:
     return digest.hexdigest()[:12]
 
 
-def _fit(data: Path, scorer: SentenceScorer, work: Path) -> dict[str, Any]:
-    chosen = [source for source in sources(data) if source.name in CALIBRATED]
-    asked = [
-        each
-        for source in chosen
-        for each in ask(
-            [article for article in load_articles(source.path) if held_out(article.name)],
-            scorer,
-            work / f"calibration-{source.name}-{CHUNKING}-{_digest(source.path)}",
-            1 / len(chosen),
-        )
+def _fit(examples: Sequence[Example], scorer: SentenceScorer) -> dict[str, Any]:
+    sets = [
+        [each for each in examples if each.source == name and held_out(each.document)] for name in CALIBRATED
     ]
-    return calibrate(asked)
+    return calibrate([each for held in sets for each in ask(held, scorer, 1 / len(sets))])
 
 
 def _reference(network: Network, encoder: Encoder, examples: Sequence[Example]) -> list[dict[str, Any]]:
@@ -149,16 +141,17 @@ def _reference(network: Network, encoder: Encoder, examples: Sequence[Example]) 
     chosen = [each for each in examples if each.source == "authored" and held_out(each.document)]
     cases = []
     for example in chosen[:: max(1, len(chosen) // REFERENCE_CASES)][:REFERENCE_CASES]:
-        window = example.windows[0]
-        batch = batch_of(encoder.encode(example.question, [window.to_read()]))
+        read = example.windows[0].to_read()
+        read = read._replace(evidence=read.evidence.round(4))
+        batch = batch_of(encoder.encode(example.question, [read]))
         with torch.inference_mode():
             logits = network.cpu()(*map(torch.from_numpy, batch))[0][0]
         cases.append(
             {
                 "question": example.question,
-                "text": window.text,
-                "spans": window.spans,
-                "evidence": window.to_read().evidence.tolist(),
+                "text": read.text,
+                "spans": read.spans,
+                "evidence": [[round(float(value), 4) for value in row] for row in read.evidence],
                 "logits": [round(float(logit), 4) for logit in logits],
             }
         )
@@ -194,7 +187,8 @@ def _check(data: Path) -> None:
 
 def _machine(work: Path, threads: int) -> str:
     *_, last = read_log(work / "training.csv")
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{threads} CPU threads"
+    used = f"{min(threads, RECIPE.parts)} CPU threads"
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else used
     kind = str(computed_in()).removeprefix("torch.")
     return f"{last['step']:.0f} steps in {last['seconds'] / 60:.0f} minutes on {device}, {kind}"
 
@@ -223,7 +217,12 @@ def _publish(made: Path, out: Path) -> None:
     default=MODEL_FOLDER,
     help="Folder that the weights, the calibration and the model card are put into at the end.",
 )
-@click.option("--threads", default=2, show_default=True, help="CPU threads.")
+@click.option(
+    "--threads",
+    default=RECIPE.parts,
+    show_default=True,
+    help=f"CPU threads; training uses at most {RECIPE.parts}.",
+)
 def main(data: Path, work: Path, out: Path, threads: int) -> None:
     """Train the reader on DATA and put its weights, calibration and model card in place.
 
@@ -242,10 +241,11 @@ def main(data: Path, work: Path, out: Path, threads: int) -> None:
     export(network, work / "reader-float32.onnx")
     quantise(work / "reader-float32.onnx", made / WEIGHTS)
     digest = checksum((made / WEIGHTS).read_bytes())
-    _write_json(made / REFERENCE, _reference(network, encoder, examples))
+    cases = [json.dumps(case, ensure_ascii=False) for case in _reference(network, encoder, examples)]
+    (made / REFERENCE).write_text("[\n" + ",\n".join(cases) + "\n]\n", "utf-8")
 
     click.echo("==> calibrating")
-    coefficients = _fit(data, SentenceScorer(made / WEIGHTS, digest, threads), work)
+    coefficients = _fit(examples, SentenceScorer(made / WEIGHTS, digest, threads))
     _write_json(made / CALIBRATION, {"sha256": digest, **coefficients})
 
     reports = dict(_reports(data, made))

@@ -1,9 +1,9 @@
-"""The shipped reader: a small trained network reads passages, features of retrieval stand beside it.
+"""The shipped reader: a small trained network reads the best passages beside the question.
 
-The network gives every sentence a logit; a conditional logit model (McFadden 1974; "listwise softmax" in
-learning to rank, Cao et al. 2007) orders the sentences by it and by what retrieval knows; whether anything
-answers is the network's own log-odds, calibrated. Weights and coefficients are in `model/` beside this file;
-`python -m rag.reader.train` makes them.
+The network gives every sentence a logit, from the text and from what retrieval knows. A conditional logit
+model (McFadden 1974; "listwise softmax" in learning to rank, Cao et al. 2007) orders the sentences by it and
+by the same evidence; whether anything answers is the network's own log-odds, calibrated. Weights and
+coefficients are in `model/` beside this file; `python -m rag.reader.train` makes them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from rag.reader import OperatingPoint, Reading, Span
 from rag.reader.features import FEATURES, Candidate, candidates_of, evidence_matrix, feature_matrix
 from rag.reader.linear import Coefficients, Platt, coefficients_of
 from rag.reader.scoring import READ_HITS, Scored, SentenceScorer, log_odds
-from rag.retrieval import Retrieved
+from rag.retrieval import Query, Retrieved
 
 MODEL_FOLDER = Path(__file__).with_name("model")
 WEIGHTS = "reader.onnx"
@@ -85,28 +85,30 @@ class TrainedReader:
         self.scorer.load()
 
     def read(self, retrieved: Retrieved) -> Reading:
-        """A question of which no word is known, neither to the passages nor as a word that every question
-        may hold, has no answer: the network was never taught what to make of such letters."""
+        """Every sentence of the best hits, best first, and the chance that the best one answers."""
+        scorer, ranking, platt, _ = self._parts()
         hits = retrieved.hits[:READ_HITS]
         found = candidates_of(hits)
         if not found:
             return Reading((), 0.0)
-        scorer, ranking, platt, _ = self._parts()
         evidence = evidence_matrix(retrieved, found)
-        scored = scorer.read(retrieved.query.text, hits, evidence)
-        logits = [each.logits for each in scored]
+        scored = {each.hit: each for each in scorer.read(retrieved.query.text, hits, evidence)}
+        logits = [each.logits for each in scored.values()]
         rows = feature_matrix(logits, evidence)
         scores = ranking(rows)
         order = sorted(range(len(found)), key=lambda at: (-scores[at], at))
-        query = retrieved.query
-        asks = not STOP_WORDS.isdisjoint(words(query.text))
-        known = bool(query.terms) and (query.unknown_share < 1.0 or asks)
         match = float(rows[order[0], FEATURES.index("question_match")])
-        confidence = platt(log_odds(logits), match) if known else 0.0
+        confidence = platt(log_odds(logits), match) if _is_question(retrieved.query) else 0.0
         relative = np.exp(scores - scores[order[0]])  # 1 for the best
-        read = {each.hit.stored.id: each for each in scored}
-        spans = (_span(found[at], read[found[at].passage], confidence * float(relative[at])) for at in order)
+        spans = (_span(found[at], scored[found[at].hit], confidence * float(relative[at])) for at in order)
         return Reading(tuple(spans), confidence)
+
+
+def _is_question(query: Query) -> bool:
+    """False for letters of which no word is known, neither to the passages nor as a word that any question
+    may hold: the network was never taught what to make of them."""
+    asks = not STOP_WORDS.isdisjoint(words(query.text))
+    return bool(query.terms) and (query.unknown_share < 1.0 or asks)
 
 
 def _span(candidate: Candidate, scored: Scored, score: float) -> Span:
