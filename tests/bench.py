@@ -168,10 +168,10 @@ def question_stages(folder: Path, text: str) -> Iterator[Row]:
 
 def read_by(scorer: SentenceScorer, retrieved: Retrieved) -> list[Batch]:
     """What the network gets for a question."""
-    from rag.reader.features import candidates_of, evidence_matrix
-    from rag.reader.scoring import READ_HITS, passages_of
+    from rag.reader.features import candidates_of, evidence_matrix, hits_to_read
+    from rag.reader.scoring import passages_of
 
-    hits = retrieved.hits[:READ_HITS]
+    hits = hits_to_read(retrieved)
     evidence = evidence_matrix(retrieved, candidates_of(hits))
     return scorer.tensors(retrieved.query.text, passages_of(hits, evidence))
 

@@ -17,9 +17,9 @@ from rag.reader.calibration import (
     judge,
 )
 from rag.reader.examples import Example, Window
-from rag.reader.features import EVIDENCE, FEATURES
+from rag.reader.features import EVIDENCE, FEATURES, READ_HITS
 from rag.reader.linear import Platt
-from rag.reader.scoring import READ_HITS, SentenceScorer
+from rag.reader.scoring import SentenceScorer
 from rag.reader.trained import CALIBRATION, MODEL_FOLDER, WEIGHTS
 
 WIDTH = len(FEATURES)

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from conftest import document_of
 
+from index import Library
 from rag.reader.examples import Example, Window, examples_of, held_out, own_questions
-from rag.reader.features import EVIDENCE
+from rag.reader.features import EVIDENCE, hits_to_read
 from rag.reader.training import Epoch, Recipe, steps_of, windows_of
+from rag.retrieval import retrieve
 
 TEXT = """Pets
 
@@ -56,6 +58,11 @@ def test_examples_hold_what_is_right(source: Path, tmp_path: Path) -> None:
     ]
     assert np.argmax(similarity) == np.argmax(why.windows[0].right)
     assert not any(any(window.right) for window in near.windows)
+    with Library.open(tmp_path / "library") as library:
+        hits = hits_to_read(retrieve(library, why.question))
+    assert [window.text for window in why.closest(6)] == [
+        hit.stored.passage.embedded_text(hit.document) for hit in hits
+    ]
 
 
 def test_own_questions_are_the_pairs_of_the_document() -> None:

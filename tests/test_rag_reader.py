@@ -18,10 +18,19 @@ from rag.discourse import leans
 from rag.reader import OperatingPoint
 from rag.reader.encoding import Encoder, ToRead
 from rag.reader.expectation import expectation, mentions
-from rag.reader.features import EVIDENCE, FEATURES, candidates_of, coverage, evidence_matrix, feature_matrix
-from rag.reader.scoring import READ_HITS, Scored, SentenceScorer, log_odds, passages_of
+from rag.reader.features import (
+    EVIDENCE,
+    FEATURES,
+    READ_HITS,
+    candidates_of,
+    coverage,
+    evidence_matrix,
+    feature_matrix,
+    hits_to_read,
+)
+from rag.reader.scoring import Scored, SentenceScorer, log_odds, passages_of
 from rag.reader.trained import CALIBRATION, MODEL_FOLDER, WEIGHTS, TrainedReader
-from rag.retrieval import Hit, Retrieved, retrieve
+from rag.retrieval import Hit, Query, Retrieved, retrieve
 
 
 def flat(folder: Path, **changes: Any) -> Path:
@@ -257,9 +266,22 @@ def test_the_sentences_of_the_best_passages_are_what_is_read(library: Library) -
     retrieved = retrieve(library, "How many trainable parameters are there?")
     assert len(retrieved.hits) > READ_HITS
     spans = TrainedReader().read(retrieved).spans
-    best = {span for hit in retrieved.hits[:READ_HITS] for span in hit.stored.passage.spans}
+    best = {span for hit in hits_to_read(retrieved) for span in hit.stored.passage.spans}
     assert len(spans) == len(best)
     assert {(span.start, span.end) for span in spans} == best
+
+
+def test_a_passage_with_a_near_sentence_is_read_before_one_that_is_near_as_a_whole() -> None:
+    def hit(similarity: float, bm25: float, *sentences: float) -> Hit:
+        nothing = np.zeros((1, 1), dtype=np.float32)
+        passage = Passage("d", 0, 1, 0, "", ((0, 1),))
+        stored = StoredPassage(1, passage, nothing[0], nothing, (), ((),))
+        document = document_of("Pets\n\nCats sleep.\n")
+        return Hit(document, stored, similarity, bm25, 0.0, np.array(sentences, dtype=np.float32))
+
+    whole, sentence, words = hit(0.6, 0.0, 0.5, 0.5), hit(0.5, 0.0, 0.9, 0.1), hit(0.5, 20.0, 0.5)
+    query = Query("?", np.ones(1, dtype=np.float32), (), {}, 0.0, 1.0)
+    assert hits_to_read(Retrieved(query, (whole, sentence, words))) == [words, sentence, whole]
 
 
 def test_nothing_retrieved_is_nothing_read(library: Library) -> None:

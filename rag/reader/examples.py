@@ -17,7 +17,7 @@ from rich.progress import track
 from index import Document, Library
 from rag.evaluation import Article, Gold, gold_of, load_articles, overlap
 from rag.reader.encoding import ToRead
-from rag.reader.features import candidates_of, evidence_matrix
+from rag.reader.features import EVIDENCE, candidates_of, closeness, evidence_matrix
 from rag.reader.scoring import passages_of
 from rag.retrieval import Hit, Retrieved, retrieve
 
@@ -64,6 +64,13 @@ class Window:
         rows = np.frombuffer(self.evidence, dtype=np.float16).reshape(len(self.spans), -1)
         return ToRead(self.text, self.spans, rows.astype(np.float32))
 
+    @property
+    def closeness(self) -> float:
+        """As `rag.reader.features.closeness` of the hit."""
+        columns = dict(zip(EVIDENCE, self.to_read().evidence.T, strict=True))
+        similarity, lexical = columns["passage_similarity"][0], columns["passage_bm25"][0]
+        return closeness(float(similarity), float(lexical), columns["sentence_similarity"])
+
 
 @dataclass(frozen=True, slots=True)
 class Example:
@@ -75,6 +82,10 @@ class Example:
     document: str
     answerable: bool
     windows: tuple[Window, ...]
+
+    def closest(self, count: int) -> list[Window]:
+        """The windows that the reader would read, best first."""
+        return sorted(self.windows, key=lambda window: -window.closeness)[:count]
 
     @property
     def usable(self) -> bool:

@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 Span = tuple[int, int]
 
-READ_HITS = 6
-"""Passages that are read for one question (docs/quality.md: how often the right one is among them)."""
-
 MAX_FOCUS_TOKENS = 40
 
 _FOCUS_RANGES = np.triu(np.tri(MAX_TOKENS, k=MAX_FOCUS_TOKENS - 1, dtype=bool))

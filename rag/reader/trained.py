@@ -18,9 +18,16 @@ import numpy as np
 from index.analysis import STOP_WORDS, words
 from index.errors import ModelError
 from rag.reader import OperatingPoint, Reading, Span
-from rag.reader.features import FEATURES, Candidate, candidates_of, evidence_matrix, feature_matrix
+from rag.reader.features import (
+    FEATURES,
+    Candidate,
+    candidates_of,
+    evidence_matrix,
+    feature_matrix,
+    hits_to_read,
+)
 from rag.reader.linear import Coefficients, Platt, coefficients_of
-from rag.reader.scoring import READ_HITS, Scored, SentenceScorer, log_odds
+from rag.reader.scoring import Scored, SentenceScorer, log_odds
 from rag.retrieval import Query, Retrieved
 
 MODEL_FOLDER = Path(__file__).with_name("model")
@@ -87,7 +94,7 @@ class TrainedReader:
     def read(self, retrieved: Retrieved) -> Reading:
         """Every sentence of the best hits, best first, and the chance that the best one answers."""
         scorer, ranking, platt, _ = self._parts()
-        hits = retrieved.hits[:READ_HITS]
+        hits = hits_to_read(retrieved)
         found = candidates_of(hits)
         if not found:
             return Reading((), 0.0)

@@ -22,8 +22,8 @@ from index.errors import QuothError
 from rag.evaluation import auroc
 from rag.reader.encoding import Batch, Encoded, Encoder, batch_of
 from rag.reader.examples import Example, Window
+from rag.reader.features import READ_HITS
 from rag.reader.network import CUT_OFF, Network
-from rag.reader.scoring import READ_HITS
 from rag.reader.swaps import swapped
 
 SAVE_EVERY = 50
