@@ -114,6 +114,23 @@ def test_steps_hold_every_question_as_often_as_the_recipe_says() -> None:
     assert steps != steps_of(Recipe(seed=1, questions_per_step=8, epochs=recipe.epochs), examples)
 
 
+def test_rates_rise_fall_and_begin_again_lower_for_the_polish() -> None:
+    recipe = Recipe(
+        questions_per_step=1,
+        warm_up_steps=4,
+        epochs=(Epoch({"a": 1.0}),),
+        polish=Epoch({"a": 0.25}, wrong_windows=3),
+        polish_share=0.4,
+    )
+    steps = steps_of(recipe, [example(number) for number in range(40)])
+    rates = [step.rate for step in steps]
+    assert rates[:5] == pytest.approx([0.25, 0.5, 0.75, 1.0, 1.0])
+    assert rates[20:40] == pytest.approx([at / 20 for at in range(20, 0, -1)])
+    assert rates[40:] == pytest.approx([0.4 * at / 10 for at in range(10, 0, -1)])
+    assert [step.wrong_windows for step in steps] == [0.5] * 40 + [3] * 10
+    assert [step.averaged for step in steps] == [*range(40), *range(10)]
+
+
 def test_documents_are_held_out_by_their_name() -> None:
     share = np.mean([held_out(f"document {number}.txt") for number in range(3_000)])
     assert 0.11 < share < 0.18

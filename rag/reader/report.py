@@ -91,13 +91,16 @@ def _data_table(examples: Sequence[Example]) -> str:
 
 
 def _recipe_lines(recipe: Recipe) -> list[str]:
+    named = [(f"epoch {number}", epoch) for number, epoch in enumerate(recipe.epochs, 1)]
+    if recipe.polish:
+        named.append((f"at the end, from {recipe.polish_share:.0%} of the rates to zero", recipe.polish))
     epochs = [
-        "- epoch {}: {}; {} wrong windows beside the right one".format(
-            number,
-            ", ".join(f"{share:g} × {name}" for name, share in epoch.shares.items()),
+        "- {}: {}; {:g} wrong windows beside the first".format(
+            name,
+            ", ".join(f"{share:g} × {source}" for source, share in epoch.shares.items()),
             epoch.wrong_windows,
         )
-        for number, epoch in enumerate(recipe.epochs, 1)
+        for name, epoch in named
     ]
     return [
         *epochs,

@@ -45,6 +45,7 @@ RECIPE = Recipe(
         Epoch({"squad": 1.0, "qed": 1.0, "selqa": 1.0, "authored": 1.0}),
         Epoch({"squad": 0.5, "authored": 0.9}),
     ),
+    polish=Epoch({"squad": 0.15, "authored": 0.15}, wrong_windows=3),
 )
 
 MEASURED_QUESTIONS = 240

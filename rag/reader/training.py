@@ -59,6 +59,8 @@ class Recipe:
     swaps: dict[str, float] = field(default_factory=dict)  # share of a source's answerable questions, changed
     averaging: float = 0.999  # decay of the moving average that is kept (Polyak and Juditsky 1992)
     epochs: tuple[Epoch, ...] = ()
+    polish: Epoch | None = None  # at the end, with as many passages as are read: they learn to compete
+    polish_share: float = 0.4  # of the rates, at its beginning; from there linearly to zero
 
 
 @dataclass(slots=True)
@@ -80,23 +82,48 @@ class Step:
 
     questions: tuple[int, ...]
     wrong_windows: float
+    rate: float  # share of the recipe's rates
+    averaged: int  # steps that the moving average goes back
 
 
 def steps_of(recipe: Recipe, examples: Sequence[Example]) -> list[Step]:
     """Every step, in order."""
-    steps: list[Step] = []
-    for number, epoch in enumerate(recipe.epochs):
-        generator = np.random.default_rng((recipe.seed, number))
-        chosen: list[int] = []
-        for source, share in epoch.shares.items():
-            mine = [at for at, each in enumerate(examples) if each.source == source and each.usable]
-            while share > 0 and mine:
-                take = round(len(mine) * min(share, 1.0))
-                chosen += [mine[at] for at in generator.permutation(len(mine))[:take]]
-                share -= 1.0
-        together = _alike_in_length(chosen, examples, recipe.questions_per_step, generator)
-        steps += [Step(tuple(questions), epoch.wrong_windows) for questions in together]
-    return steps
+    epochs = [*recipe.epochs, *([recipe.polish] if recipe.polish else [])]
+    planned = [
+        (questions, epoch)
+        for number, epoch in enumerate(epochs)
+        for questions in _questions(recipe, number, epoch, examples)
+    ]
+    main = sum(epoch is not recipe.polish for _, epoch in planned)
+    return [
+        Step(
+            tuple(questions),
+            epoch.wrong_windows,
+            rate=_rate(at, main, len(planned), recipe),
+            averaged=at if at < main else at - main,
+        )
+        for at, (questions, epoch) in enumerate(planned)
+    ]
+
+
+def _rate(step: int, main: int, total: int, recipe: Recipe) -> float:
+    """Linear up, constant, linear down to zero; then once more down, from a share of it."""
+    if step >= main:
+        return recipe.polish_share * (total - step) / (total - main)
+    return min((step + 1) / recipe.warm_up_steps, (main - step) / (recipe.decay_share * main), 1.0)
+
+
+def _questions(recipe: Recipe, number: int, epoch: Epoch, examples: Sequence[Example]) -> list[list[int]]:
+    """The questions of each step of an epoch."""
+    generator = np.random.default_rng((recipe.seed, number))
+    chosen: list[int] = []
+    for source, share in epoch.shares.items():
+        mine = [at for at, each in enumerate(examples) if each.source == source and each.usable]
+        while share > 0 and mine:
+            take = round(len(mine) * min(share, 1.0))
+            chosen += [mine[at] for at in generator.permutation(len(mine))[:take]]
+            share -= 1.0
+    return _alike_in_length(chosen, examples, recipe.questions_per_step, generator)
 
 
 def _alike_in_length(
@@ -251,7 +278,7 @@ def train(
         task = progress.add_task("training", total=len(steps), completed=state.step)
         while state.step < len(steps):
             started = time.perf_counter()
-            losses = _step(state, steps[state.step], len(steps), recipe, examples, encoder, pool)
+            losses = _step(state, steps[state.step], recipe, examples, encoder, pool)
             state.step += 1
             state.seconds += time.perf_counter() - started
             progress.update(task, completed=state.step, description=f"training, loss {losses[0]:.3f}")
@@ -335,7 +362,6 @@ def _save(state: State, work: Path) -> None:
 def _step(
     state: State,
     step: Step,
-    total: int,
     recipe: Recipe,
     examples: Sequence[Example],
     encoder: Encoder,
@@ -365,9 +391,9 @@ def _step(
         weights.grad = torch.stack(found).sum(dim=0) if found else None
     torch.nn.utils.clip_grad_norm_(state.network.parameters(), 1.0)
     for group in state.optimizer.param_groups:
-        group["lr"] = group["rate"] * _schedule(state.step, total, recipe)
+        group["lr"] = group["rate"] * step.rate
     state.optimizer.step()
-    decay = min(recipe.averaging, (1 + state.step) / (10 + state.step))
+    decay = min(recipe.averaging, (1 + step.averaged) / (10 + step.averaged))
     for name, value in state.network.state_dict().items():
         if value.is_floating_point():
             state.average[name].lerp_(value, 1 - decay)
@@ -379,12 +405,6 @@ def _maybe_swapped(example: Example, recipe: Recipe, generator: np.random.Genera
     """The example, or at times one whose question was changed so that nothing answers it."""
     wanted = example.answerable and generator.random() < recipe.swaps.get(example.source, 0.0)
     return (swapped(example, generator) if wanted else None) or example
-
-
-def _schedule(step: int, total: int, recipe: Recipe) -> float:
-    """Linear up, constant, linear down to zero at the end."""
-    left = (total - step) / (recipe.decay_share * total)
-    return min((step + 1) / recipe.warm_up_steps, left, 1.0)
 
 
 # Figures
