@@ -148,7 +148,11 @@ def test_authored_folder_end_to_end(tmp_path: Path) -> None:
     )
     lines = [
         {"q": "Do whiskers measure gaps?", "evidence": ["Their whiskers measure gaps."], "kind": "factoid"},
-        {"q": "When does Rex bark loudly?", "evidence": ["**Rex:** barks *loudly* at six."], "kind": "factoid"},
+        {
+            "q": "When does Rex bark loudly?",
+            "evidence": ["**Rex:** barks *loudly* at six."],
+            "kind": "factoid",
+        },
         {"q": "Who built the pyramids?", "evidence": [], "kind": "off_topic"},
     ]
     (tmp_path / "pets.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
