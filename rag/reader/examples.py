@@ -42,7 +42,7 @@ MAX_FOCUS_CHARS = 120
 SWAPPED = "swapped"
 """Kind of a question that was answerable before a word of it was exchanged (rag/reader/swaps.py)."""
 
-UNANSWERABLE = frozenset({"unanswerable", "near_miss", "false_premise", "not_covered", "off_topic", SWAPPED})
+UNANSWERABLE = frozenset({"unanswerable", "near_miss", "false_premise", "not_covered", "off_topic"})
 """Kinds of question that have no answer in their document."""
 
 OWN = "own"
