@@ -60,7 +60,7 @@ def test_examples_hold_what_is_right(source: Path, tmp_path: Path) -> None:
     assert not any(any(window.right) for window in near.windows)
     with Library.open(tmp_path / "library") as library:
         hits = hits_to_read(retrieve(library, why.question))
-    assert [window.text for window in why.closest(6)] == [
+    assert [window.text for window in why.to_read()] == [
         hit.stored.passage.embedded_text(hit.document) for hit in hits
     ]
 
@@ -101,6 +101,24 @@ def test_a_question_without_an_answer_is_read_with_its_best_passage_most_often()
     assert all(len({window.text for window in windows}) == len(windows) for windows in first)
 
 
+def test_a_question_may_be_read_with_all_that_the_reader_would_read() -> None:
+    generator = np.random.default_rng(0)
+
+    def window(at: int, similarity: float, right: bool) -> Window:
+        row = np.zeros(len(EVIDENCE), dtype=np.float16)
+        row[EVIDENCE.index("sentence_similarity")] = similarity
+        return Window(f"window {at}", ((0, 6),), (right,), (), row.tobytes())
+
+    def read(*similarities: float, right: int | None) -> list[str]:
+        made = tuple(window(at, similarity, at == right) for at, similarity in enumerate(similarities))
+        asked = Example("question", "fact", "a", "d", right is not None, made)
+        return [each.text for each in windows_of(asked, None, generator)]
+
+    assert read(0.7, 0.1, 0.9, right=2) == ["window 2", "window 0"]
+    assert read(0.7, 0.1, 0.9, right=1) == ["window 2", "window 0", "window 1"]
+    assert read(0.7, 0.1, 0.9, right=None) == ["window 2", "window 0"]
+
+
 def test_steps_hold_every_question_as_often_as_the_recipe_says() -> None:
     examples = [example(number, "a") for number in range(40)] + [example(number, "b") for number in range(10)]
     recipe = Recipe(questions_per_step=8, epochs=(Epoch({"a": 1.0}, 1), Epoch({"a": 0.5, "b": 2.0}, 2)))
@@ -114,21 +132,11 @@ def test_steps_hold_every_question_as_often_as_the_recipe_says() -> None:
     assert steps != steps_of(Recipe(seed=1, questions_per_step=8, epochs=recipe.epochs), examples)
 
 
-def test_rates_rise_fall_and_begin_again_lower_for_the_polish() -> None:
-    recipe = Recipe(
-        questions_per_step=1,
-        warm_up_steps=4,
-        epochs=(Epoch({"a": 1.0}),),
-        polish=Epoch({"a": 0.25}, wrong_windows=3),
-        polish_share=0.4,
-    )
-    steps = steps_of(recipe, [example(number) for number in range(40)])
-    rates = [step.rate for step in steps]
+def test_rates_rise_stay_and_fall() -> None:
+    recipe = Recipe(questions_per_step=1, warm_up_steps=4, epochs=(Epoch({"a": 1.0}),))
+    rates = [step.rate for step in steps_of(recipe, [example(number) for number in range(40)])]
     assert rates[:5] == pytest.approx([0.25, 0.5, 0.75, 1.0, 1.0])
-    assert rates[20:40] == pytest.approx([at / 20 for at in range(20, 0, -1)])
-    assert rates[40:] == pytest.approx([0.4 * at / 10 for at in range(10, 0, -1)])
-    assert [step.wrong_windows for step in steps] == [0.5] * 40 + [3] * 10
-    assert [step.averaged for step in steps] == [*range(40), *range(10)]
+    assert rates[20:] == pytest.approx([at / 20 for at in range(20, 0, -1)])
 
 
 def test_documents_are_held_out_by_their_name() -> None:

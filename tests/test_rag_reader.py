@@ -20,6 +20,7 @@ from rag.reader.encoding import Encoder, ToRead
 from rag.reader.expectation import expectation, mentions
 from rag.reader.features import (
     EVIDENCE,
+    FAR,
     FEATURES,
     READ_HITS,
     candidates_of,
@@ -27,6 +28,7 @@ from rag.reader.features import (
     evidence_matrix,
     feature_matrix,
     hits_to_read,
+    worth_reading,
 )
 from rag.reader.scoring import Scored, SentenceScorer, log_odds, passages_of
 from rag.reader.trained import CALIBRATION, MODEL_FOLDER, WEIGHTS, TrainedReader
@@ -282,6 +284,15 @@ def test_a_passage_with_a_near_sentence_is_read_before_one_that_is_near_as_a_who
     whole, sentence, words = hit(0.6, 0.0, 0.5, 0.5), hit(0.5, 0.0, 0.9, 0.1), hit(0.5, 20.0, 0.5)
     query = Query("?", np.ones(1, dtype=np.float32), (), {}, 0.0, 1.0)
     assert hits_to_read(Retrieved(query, (whole, sentence, words))) == [words, sentence, whole]
+
+
+def test_what_is_far_behind_the_closest_passage_is_not_read() -> None:
+    read = worth_reading(
+        [0.1, 1.0, 1.0 - FAR - 0.01, 1.0 - FAR + 0.01, 0.9, 0.9, 0.9, 0.9], lambda near: near
+    )
+    assert read == [1.0, 0.9, 0.9, 0.9, 0.9, 1.0 - FAR + 0.01]
+    assert worth_reading(9 * [0.5], lambda near: near) == READ_HITS * [0.5]
+    assert worth_reading(list[float](), lambda near: near) == []
 
 
 def test_nothing_retrieved_is_nothing_read(library: Library) -> None:

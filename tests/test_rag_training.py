@@ -17,7 +17,7 @@ from rag.reader.encoding import Encoder, ToRead, batch_of
 from rag.reader.examples import SWAPPED, Example, Window
 from rag.reader.export import export, quantise
 from rag.reader.features import EVIDENCE
-from rag.reader.network import CUT_OFF, Network
+from rag.reader.network import CUT_OFF, Dropout, Network
 from rag.reader.scoring import SentenceScorer, checksum
 from rag.reader.training import Epoch, Recipe, TrainingError, read_log, train
 
@@ -33,7 +33,11 @@ FOCUS = ((0, 4),)
 NOISE = np.random.default_rng(0).normal(size=(len(SENTENCES), 1, len(EVIDENCE))).astype(np.float16)
 
 RECIPE = Recipe(
-    questions_per_step=4, warm_up_steps=1, averaging=0.5, epochs=(Epoch({"toy": 16.0}, wrong_windows=2),)
+    questions_per_step=4,
+    warm_up_steps=1,
+    averaging=0.5,
+    dropout=0.05,
+    epochs=(Epoch({"toy": 16.0}, wrong_windows=2),),
 )
 
 
@@ -83,22 +87,49 @@ def test_it_learns_and_goes_on_after_a_stop(
     assert rows[-1]["sentence_loss"] < 0.7 * rows[0]["sentence_loss"]
     assert rows[-1]["toy hit@1"] >= 0.75
 
-    step = training._step
-    done: list[int] = []
-
-    def stopped(*arguments: object) -> tuple[float, float]:
-        if len(done) == 3:
-            raise KeyboardInterrupt
-        done.append(1)
-        return step(*arguments)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(training, "_step", stopped)
+    stop_after(3, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "stopped", encoder)
     monkeypatch.undo()
     assert_equal(whole, run(tmp_path / "stopped", encoder))
     logged = list(read_log(tmp_path / "stopped" / "training.csv"))
     assert [row["step"] for row in logged] == list(range(1, 17))
+
+
+def stop_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C in the step after these."""
+    step = training._step
+    done: list[int] = []
+
+    def stopped(*arguments: object) -> tuple[float, float]:
+        if len(done) == steps:
+            raise KeyboardInterrupt
+        done.append(1)
+        return step(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(training, "_step", stopped)
+
+
+def test_a_run_goes_on_with_more_than_it_began_with(
+    tmp_path: Path, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    longer = replace(RECIPE, epochs=(*RECIPE.epochs, Epoch({"toy": 4.0}, wrong_windows=1)))
+    stop_after(3, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "begun", encoder)
+    monkeypatch.undo()
+    assert_equal(run(tmp_path / "whole", encoder, longer), run(tmp_path / "begun", encoder, longer))
+
+
+def test_dropout_hides_whole_dimensions_while_training_only() -> None:
+    dropout = Dropout(0.25)
+    states = torch.ones(3, 5, 400)
+    assert torch.equal(dropout.eval()(states), states)
+    dropped = dropout.train()(states)
+    assert torch.equal(dropped, dropped[:, :1].expand_as(dropped))
+    assert 0.15 < (dropped == 0.0).float().mean() < 0.35
+    assert dropped.mean().item() == pytest.approx(1.0, abs=0.1)
+    assert not torch.equal(dropped[0], dropped[1])
 
 
 def test_parts_of_a_step_side_by_side_give_what_they_give_in_turn(tmp_path: Path, encoder: Encoder) -> None:

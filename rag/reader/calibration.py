@@ -20,7 +20,7 @@ from sklearn.linear_model import LogisticRegression
 
 from index.embedding import FloatArray
 from rag.reader.examples import Example
-from rag.reader.features import FEATURES, READ_HITS, feature_matrix
+from rag.reader.features import FEATURES, feature_matrix
 from rag.reader.linear import Coefficients, Platt
 from rag.reader.scoring import SentenceScorer, log_odds
 
@@ -49,7 +49,7 @@ class Asked:
 def ask(examples: Sequence[Example], scorer: SentenceScorer, weight: float) -> Iterator[Asked]:
     """What the network says of each example's best passages; the weights sum to `weight`."""
     for example in track(examples, description="asking held-out documents"):
-        windows = example.closest(READ_HITS)
+        windows = example.to_read()
         if windows:
             read = [window.to_read() for window in windows]
             logits = [found for found, _, _ in scorer.run(example.question, read)]

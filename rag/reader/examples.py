@@ -17,7 +17,7 @@ from rich.progress import track
 from index import Document, Library
 from rag.evaluation import Article, Gold, gold_of, load_articles, overlap
 from rag.reader.encoding import ToRead
-from rag.reader.features import EVIDENCE, candidates_of, closeness, evidence_matrix
+from rag.reader.features import EVIDENCE, candidates_of, closeness, evidence_matrix, worth_reading
 from rag.reader.scoring import passages_of
 from rag.retrieval import Hit, Retrieved, retrieve
 
@@ -83,9 +83,9 @@ class Example:
     answerable: bool
     windows: tuple[Window, ...]
 
-    def closest(self, count: int) -> list[Window]:
-        """The windows that the reader would read, best first."""
-        return sorted(self.windows, key=lambda window: -window.closeness)[:count]
+    def to_read(self) -> list[Window]:
+        """The windows that the reader reads, closest first."""
+        return worth_reading(self.windows, lambda window: window.closeness)
 
     @property
     def usable(self) -> bool:

@@ -6,8 +6,9 @@ Each is a plain fact: a similarity, a share of the question's words, a kind of b
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from index.embedding import FloatArray
 from rag.discourse import leans
 from rag.reader.expectation import KINDS, Expectation, expectation, mentions
 from rag.retrieval import BM25_WEIGHT, Hit, Query, Retrieved, bm25
+
+T = TypeVar("T")
 
 SAID = ("logit", "logit_behind_best", "best_logit", "passage_log_odds")
 """What the network says about a sentence."""
@@ -62,8 +65,11 @@ EVIDENCE = (
 FEATURES = SAID + EVIDENCE
 """Columns of the feature matrix, in order."""
 
-READ_HITS = 6
-"""Passages that are read for one question."""
+READ_HITS = 8
+"""Passages that are read for one question, at most."""
+
+FAR = 0.6
+"""A passage that is less close than the closest by more than this is not read (docs/quality.md)."""
 
 LOWEST_LOGIT = -12.0
 """Below this a sentence is as good as impossible; how far below says nothing."""
@@ -99,18 +105,23 @@ def candidates_of(hits: Sequence[Hit]) -> list[Candidate]:
 def closeness(similarity: float, bm25: float, sentence_similarities: FloatArray) -> float:
     """What decides whether a passage is read: how near it is as a whole, and its nearest sentence.
 
-    The right passage is among the first six for 0.976 of the questions to training documents; by the fused
-    score of retrieval alone, for 0.966.
+    Where both and not the fused score of retrieval decide, the right passage is among those read more often
+    (docs/quality.md).
     """
     return similarity + BM25_WEIGHT * bm25 + float(sentence_similarities.max())
 
 
+def worth_reading(passages: Iterable[T], closeness: Callable[[T], float]) -> list[T]:
+    """The closest passages, best first: as many as are read for one question."""
+    best_first = sorted(((closeness(each), each) for each in passages), key=lambda pair: -pair[0])
+    return [each for near, each in best_first[:READ_HITS] if near >= best_first[0][0] - FAR]
+
+
 def hits_to_read(retrieved: Retrieved) -> list[Hit]:
-    """The closest hits, best first: as many as are read for one question."""
-    by_closeness = sorted(
-        retrieved.hits, key=lambda hit: -closeness(hit.similarity, hit.bm25, hit.sentence_similarities)
+    """The hits that the reader reads, closest first."""
+    return worth_reading(
+        retrieved.hits, lambda hit: closeness(hit.similarity, hit.bm25, hit.sentence_similarities)
     )
-    return by_closeness[:READ_HITS]
 
 
 def evidence_matrix(retrieved: Retrieved, candidates: Sequence[Candidate]) -> FloatArray:

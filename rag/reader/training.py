@@ -8,7 +8,7 @@ import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,6 @@ from index.errors import QuothError
 from rag.evaluation import auroc
 from rag.reader.encoding import Batch, Encoded, Encoder, batch_of
 from rag.reader.examples import Example, Window
-from rag.reader.features import READ_HITS
 from rag.reader.network import CUT_OFF, Network
 from rag.reader.swaps import swapped
 
@@ -39,7 +38,7 @@ class Epoch:
     """A pass over some of the data."""
 
     shares: dict[str, float]  # how much of each source is read; 1 is all of it once
-    wrong_windows: float = 0.5  # read beside a first one, which answers if one does; on average
+    wrong_windows: float | None = None  # beside a first one, on average; None: all that the reader would read
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +57,28 @@ class Recipe:
     focus_weight: float = 0.2
     swaps: dict[str, float] = field(default_factory=dict)  # share of a source's answerable questions, changed
     averaging: float = 0.999  # decay of the moving average that is kept (Polyak and Juditsky 1992)
+    dropout: float = 0.0  # in the body, one mask for all tokens of a passage
     epochs: tuple[Epoch, ...] = ()
-    polish: Epoch | None = None  # at the end, with as many passages as are read: they learn to compete
-    polish_share: float = 0.4  # of the rates, at its beginning; from there linearly to zero
+
+
+class Past:
+    """Fingerprint of all that made a network so far: a checkpoint with another past is not gone on with.
+
+    Steps to come are not in it: a run may go on with more data than it began with, and gives what a run
+    from the beginning would.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._digest = hashlib.sha256(repr(replace(recipe, epochs=(), decay_share=0.0)).encode())
+
+    def add(self, step: Step, examples: Sequence[Example]) -> None:
+        """One more step."""
+        read = [examples[number] for number in step.questions]
+        self._digest.update(repr((step.rate, step.wrong_windows, read)).encode())
+
+    def fingerprint(self) -> str:
+        """Of the steps so far."""
+        return self._digest.hexdigest()
 
 
 @dataclass(slots=True)
@@ -73,7 +91,7 @@ class State:
     optimizer: torch.optim.AdamW
     step: int
     seconds: float
-    fingerprint: str  # of the recipe and the questions: a checkpoint of others is not gone on with
+    past: Past
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,36 +99,26 @@ class Step:
     """The questions of one step (indices into the examples), and how many wrong windows each is read with."""
 
     questions: tuple[int, ...]
-    wrong_windows: float
+    wrong_windows: float | None
     rate: float  # share of the recipe's rates
-    averaged: int  # steps that the moving average goes back
 
 
 def steps_of(recipe: Recipe, examples: Sequence[Example]) -> list[Step]:
     """Every step, in order."""
-    epochs = [*recipe.epochs, *([recipe.polish] if recipe.polish else [])]
     planned = [
-        (questions, epoch)
-        for number, epoch in enumerate(epochs)
+        (questions, epoch.wrong_windows)
+        for number, epoch in enumerate(recipe.epochs)
         for questions in _questions(recipe, number, epoch, examples)
     ]
-    main = sum(epoch is not recipe.polish for _, epoch in planned)
     return [
-        Step(
-            tuple(questions),
-            epoch.wrong_windows,
-            rate=_rate(at, main, len(planned), recipe),
-            averaged=at if at < main else at - main,
-        )
-        for at, (questions, epoch) in enumerate(planned)
+        Step(tuple(questions), wrong_windows, _rate(at, len(planned), recipe))
+        for at, (questions, wrong_windows) in enumerate(planned)
     ]
 
 
-def _rate(step: int, main: int, total: int, recipe: Recipe) -> float:
-    """Linear up, constant, linear down to zero; then once more down, from a share of it."""
-    if step >= main:
-        return recipe.polish_share * (total - step) / (total - main)
-    return min((step + 1) / recipe.warm_up_steps, (main - step) / (recipe.decay_share * main), 1.0)
+def _rate(step: int, total: int, recipe: Recipe) -> float:
+    """Linear up, constant, linear down to zero."""
+    return min((step + 1) / recipe.warm_up_steps, (total - step) / (recipe.decay_share * total), 1.0)
 
 
 def _questions(recipe: Recipe, number: int, epoch: Epoch, examples: Sequence[Example]) -> list[list[int]]:
@@ -143,11 +151,16 @@ def _length(example: Example) -> int:
     return max(len(window.text) for window in example.windows)
 
 
-def windows_of(example: Example, wrong: float, generator: np.random.Generator) -> list[Window]:
+def windows_of(example: Example, wrong: float | None, generator: np.random.Generator) -> list[Window]:
     """A right window, or any of a question that has none, and some wrong ones, rather the better retrieved.
 
-    Of 0.5 wrong ones, one is read half of the time.
+    Of 0.5 wrong ones, one is read half of the time. None of them means the windows that the reader would
+    read, and a right one where it would miss that.
     """
+    if wrong is None:
+        read = example.to_read()
+        found = any(any(window.right) for window in read)
+        return read if found else read + [window for window in example.windows if any(window.right)][:1]
     right = [number for number, window in enumerate(example.windows) if any(window.right)]
     first = right or list(range(len(example.windows)))
     chosen = [first[0] if generator.random() < 0.7 else int(generator.choice(first))]
@@ -163,7 +176,7 @@ def loss_of(
     network: Network,
     encoder: Encoder,
     examples: Sequence[Example],
-    wrong_windows: float,
+    wrong_windows: float | None,
     windows_at_once: int,
     generator: np.random.Generator,
 ) -> tuple[Tensor, Tensor]:
@@ -269,7 +282,7 @@ def train(
     """
     torch.set_num_threads(1)  # the parts of a step are what runs side by side
     steps = steps_of(recipe, examples)
-    state = _begin(recipe, examples, body, work, _fingerprint(recipe, steps, examples))
+    state = _begin(recipe, steps, examples, body, work)
     network = state.network
     log = work / "training.csv"
     _forget(log, state.step)
@@ -279,6 +292,7 @@ def train(
         while state.step < len(steps):
             started = time.perf_counter()
             losses = _step(state, steps[state.step], recipe, examples, encoder, pool)
+            state.past.add(steps[state.step], examples)
             state.step += 1
             state.seconds += time.perf_counter() - started
             progress.update(task, completed=state.step, description=f"training, loss {losses[0]:.3f}")
@@ -301,23 +315,13 @@ def train(
     return network.eval()
 
 
-def _fingerprint(recipe: Recipe, steps: Sequence[Step], examples: Sequence[Example]) -> str:
-    digest = hashlib.sha256(repr(recipe).encode())
-    for step in steps:
-        for number in step.questions:
-            digest.update(repr(examples[number]).encode())
-    return digest.hexdigest()
-
-
-def _begin(recipe: Recipe, examples: Sequence[Example], body: Path, work: Path, fingerprint: str) -> State:
+def _begin(
+    recipe: Recipe, steps: Sequence[Step], examples: Sequence[Example], body: Path, work: Path
+) -> State:
     torch.manual_seed(recipe.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    network = Network(body)
-    rows = torch.from_numpy(
-        np.concatenate([window.to_read().evidence for example in examples for window in example.windows])
-    )
-    network.mean.copy_(rows.mean(dim=0))
-    network.scale.copy_(rows.std(dim=0).clamp(min=1e-3))
+    network = Network(body, recipe.dropout)
+    _scale_evidence(network, [each for each in examples if each.source in recipe.epochs[0].shares])
     network = network.to(device)
     network.body.embeddings.word_embeddings.requires_grad_(False)  # 12 of 23 million weights, and rare words
     heads = [weights for name, weights in network.named_parameters() if not name.startswith("body.")]
@@ -332,11 +336,13 @@ def _begin(recipe: Recipe, examples: Sequence[Example], body: Path, work: Path, 
     )
     average = {name: value.detach().clone() for name, value in network.state_dict().items()}
     working = [_working_copy(network) for _ in range(recipe.parts)]
-    state = State(network, working, average, optimizer, 0, 0.0, fingerprint)
+    state = State(network, working, average, optimizer, 0, 0.0, Past(recipe))
     checkpoint = work / "checkpoint.pt"
     if checkpoint.exists():
         saved = torch.load(checkpoint, map_location=device, weights_only=True)
-        if saved["fingerprint"] != fingerprint:
+        for step in steps[: saved["step"]]:
+            state.past.add(step, examples)
+        if saved["fingerprint"] != state.past.fingerprint():
             raise TrainingError(
                 f"{checkpoint} belongs to another recipe or other data; remove it or choose another folder"
             )
@@ -346,6 +352,14 @@ def _begin(recipe: Recipe, examples: Sequence[Example], body: Path, work: Path, 
     return state
 
 
+def _scale_evidence(network: Network, examples: Sequence[Example]) -> None:
+    rows = torch.from_numpy(
+        np.concatenate([window.to_read().evidence for example in examples for window in example.windows])
+    )
+    network.mean.copy_(rows.mean(dim=0))
+    network.scale.copy_(rows.std(dim=0).clamp(min=1e-3))
+
+
 def _save(state: State, work: Path) -> None:
     parts = {
         "network": state.network.state_dict(),
@@ -353,7 +367,7 @@ def _save(state: State, work: Path) -> None:
         "optimizer": state.optimizer.state_dict(),
         "step": state.step,
         "seconds": state.seconds,
-        "fingerprint": state.fingerprint,
+        "fingerprint": state.past.fingerprint(),
     }
     torch.save(parts, work / "checkpoint.part")
     (work / "checkpoint.part").replace(work / "checkpoint.pt")
@@ -378,6 +392,7 @@ def _step(
         if not mine:
             return 0.0, 0.0
         generator = np.random.default_rng((recipe.seed, 1, state.step, part))
+        working.drop_by(generator)
         read = [_maybe_swapped(example, recipe, generator) for example in mine]
         losses = loss_of(working, encoder, read, step.wrong_windows, recipe.windows_at_once, generator)
         sentence, focus = (loss * len(mine) / len(chosen) for loss in losses)
@@ -393,7 +408,7 @@ def _step(
     for group in state.optimizer.param_groups:
         group["lr"] = group["rate"] * step.rate
     state.optimizer.step()
-    decay = min(recipe.averaging, (1 + step.averaged) / (10 + step.averaged))
+    decay = min(recipe.averaging, (1 + state.step) / (10 + state.step))
     for name, value in state.network.state_dict().items():
         if value.is_floating_point():
             state.average[name].lerp_(value, 1 - decay)
@@ -430,11 +445,11 @@ def _figures(
 def figures(
     examples: Sequence[Example], said: Sequence[Sequence[NDArray[np.float32]]]
 ) -> tuple[float, float]:
-    """Of the network alone: sentence hit@1 over the first windows, and the AUROC of "something answers"."""
+    """Of the network alone: sentence hit@1 over the windows read, and the AUROC of "something answers"."""
     right, chance = [], []
     for example, logits in zip(examples, said, strict=True):
         scores = np.concatenate(logits)
-        correct = np.concatenate([window.right for window in example.windows[:READ_HITS]])
+        correct = np.concatenate([window.right for window in example.to_read()])
         right.append(bool(correct[int(np.argmax(scores))]))
         chance.append(float(np.logaddexp.reduce(scores)))
     answerable = np.array([example.answerable for example in examples])
@@ -444,18 +459,17 @@ def figures(
 def read(
     network: Network, encoder: Encoder, examples: Sequence[Example], size: int = 16
 ) -> list[list[NDArray[np.float32]]]:
-    """For every example the sentence logits of each of its first windows."""
+    """For every example the sentence logits of each of the windows that the reader reads."""
     network.eval()
+    windows = [example.to_read() for example in examples]
     encoded = [
         each
-        for example in examples
-        for each in encoder.encode(
-            example.question, [window.to_read() for window in example.windows[:READ_HITS]]
-        )
+        for example, mine in zip(examples, windows, strict=True)
+        for each in encoder.encode(example.question, [window.to_read() for window in mine])
     ]
     with torch.inference_mode():
         found = iter(_outputs(network, encoded, size)[0])
-    return [[next(found).cpu().numpy() for _ in example.windows[:READ_HITS]] for example in examples]
+    return [[next(found).cpu().numpy() for _ in mine] for mine in windows]
 
 
 def _log(file: Path, row: dict[str, float], measured: dict[str, Sequence[Example]]) -> None:
