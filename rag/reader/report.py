@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rag.evaluation import Report
 from rag.reader.examples import Example
-from rag.reader.training import Recipe, read_log
+from rag.reader.training import Epoch, Recipe, read_log
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,10 +37,10 @@ one gives the calibrated probability that the best of them answers.
 
 {data}
 
-One document in seven was held out of the network's training, and the linear models and the thresholds were
-fitted on these. Nothing named dev was trained or fitted on.
+One document in seven of `authored` and `squad` was held out of the network's training, and the linear models
+and the thresholds were fitted on these. Nothing named dev was trained or fitted on.
 
-- `authored`: documents and questions written for Quoth (CC0), in `rag/reader/authored/`.
+- `authored`, `authored_2`: documents and questions written for Quoth (CC0), in `rag/reader/`.
 - `squad`: SQuAD 1.1 and 2.0 development sets (Rajpurkar et al. 2016, 2018), CC BY-SA 4.0.
 - `qed`: QED (Lamm et al. 2021) over Natural Questions, CC BY-SA 3.0.
 - `selqa`: SelQA (Jurczyk et al. 2016), Apache-2.0.
@@ -60,8 +60,8 @@ Intervals are 95 %, by bootstrap over questions. By kind of question, right firs
 ## Limits
 
 It knows what its data shows: essays, digests, FAQs, minutes and encyclopedia articles in English. It reads
-six passages for a question and each by itself, so an answer that has to be put together from several places
-is beyond it. It does not calculate, compare or draw conclusions.
+at most eight passages for a question and each by itself, so an answer that has to be put together from
+several places is beyond it. It does not calculate, compare or draw conclusions.
 """
 
 
@@ -92,28 +92,31 @@ def _data_table(examples: Sequence[Example]) -> str:
 
 
 def _recipe_lines(recipe: Recipe) -> list[str]:
-    named = [(f"epoch {number}", epoch) for number, epoch in enumerate(recipe.epochs, 1)]
-    if recipe.polish:
-        named.append((f"at the end, from {recipe.polish_share:.0%} of the rates to zero", recipe.polish))
     epochs = [
-        "- {}: {}; {:g} wrong windows beside the first".format(
-            name,
-            ", ".join(f"{share:g} × {source}" for source, share in epoch.shares.items()),
-            epoch.wrong_windows,
-        )
-        for name, epoch in named
+        f"- epoch {number}: {_shares(epoch)}; read with {_company(epoch)}"
+        for number, epoch in enumerate(recipe.epochs, 1)
     ]
     return [
         *epochs,
         f"- {recipe.questions_per_step} questions a step; rates {recipe.body_rate:g} (body) and "
         f"{recipe.head_rate:g} (heads), constant, then over the last {recipe.decay_share:.0%} of the steps "
         f"linearly to zero; AdamW, weight decay {recipe.weight_decay:g}; moving average of the weights "
-        f"({recipe.averaging:g}); seed {recipe.seed}",
+        f"({recipe.averaging:g}); dropout {recipe.dropout:g} in the body; seed {recipe.seed}",
         "- questions of which a name, a number or an opposite was exchanged, so that nothing answers them: "
         + ", ".join(f"{share:.0%} of the answerable ones of {name}" for name, share in recipe.swaps.items()),
         "- loss: cross-entropy over all sentences of a question's windows and “nothing here answers”; start "
         f"and end of short answers inside the right sentence, weighed {recipe.focus_weight:g}",
     ]
+
+
+def _shares(epoch: Epoch) -> str:
+    return ", ".join(f"{share:g} × {source}" for source, share in epoch.shares.items())
+
+
+def _company(epoch: Epoch) -> str:
+    if epoch.wrong_windows is None:
+        return "all the passages that the reader would read"
+    return f"{epoch.wrong_windows:g} wrong passages beside the first"
 
 
 def _figure_table(reports: Mapping[str, Report]) -> str:
