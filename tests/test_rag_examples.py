@@ -101,24 +101,6 @@ def test_a_question_without_an_answer_is_read_with_its_best_passage_most_often()
     assert all(len({window.text for window in windows}) == len(windows) for windows in first)
 
 
-def test_a_question_may_be_read_with_all_that_the_reader_would_read() -> None:
-    generator = np.random.default_rng(0)
-
-    def window(at: int, similarity: float, right: bool) -> Window:
-        row = np.zeros(len(EVIDENCE), dtype=np.float16)
-        row[EVIDENCE.index("sentence_similarity")] = similarity
-        return Window(f"window {at}", ((0, 6),), (right,), (), row.tobytes())
-
-    def read(*similarities: float, right: int | None) -> list[str]:
-        made = tuple(window(at, similarity, at == right) for at, similarity in enumerate(similarities))
-        asked = Example("question", "fact", "a", "d", right is not None, made)
-        return [each.text for each in windows_of(asked, None, generator)]
-
-    assert read(0.7, 0.1, 0.9, right=2) == ["window 2", "window 0"]
-    assert read(0.7, 0.1, 0.9, right=1) == ["window 2", "window 0", "window 1"]
-    assert read(0.7, 0.1, 0.9, right=None) == ["window 2", "window 0"]
-
-
 def test_steps_hold_every_question_as_often_as_the_recipe_says() -> None:
     examples = [example(number, "a") for number in range(40)] + [example(number, "b") for number in range(10)]
     recipe = Recipe(questions_per_step=8, epochs=(Epoch({"a": 1.0}, 1), Epoch({"a": 0.5, "b": 2.0}, 2)))

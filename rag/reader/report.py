@@ -93,7 +93,7 @@ def _data_table(examples: Sequence[Example]) -> str:
 
 def _recipe_lines(recipe: Recipe) -> list[str]:
     epochs = [
-        f"- epoch {number}: {_shares(epoch)}; read with {_company(epoch)}"
+        f"- epoch {number}: {_shares(epoch)}; {epoch.wrong_windows:g} wrong passages beside the first"
         for number, epoch in enumerate(recipe.epochs, 1)
     ]
     return [
@@ -111,12 +111,6 @@ def _recipe_lines(recipe: Recipe) -> list[str]:
 
 def _shares(epoch: Epoch) -> str:
     return ", ".join(f"{share:g} × {source}" for source, share in epoch.shares.items())
-
-
-def _company(epoch: Epoch) -> str:
-    if epoch.wrong_windows is None:
-        return "all the passages that the reader would read"
-    return f"{epoch.wrong_windows:g} wrong passages beside the first"
 
 
 def _figure_table(reports: Mapping[str, Report]) -> str:

@@ -45,7 +45,7 @@ RECIPE = Recipe(
     swaps={"squad": 0.3, "qed": 0.3},
     epochs=(
         Epoch({"squad": 1.0, "qed": 1.0, "selqa": 1.0, "authored": 1.0}),
-        Epoch({"squad": 0.5, "authored": 0.9}, wrong_windows=3),
+        Epoch({"squad": 0.15, "authored_2": 1.0}, wrong_windows=2.5),
     ),
 )
 

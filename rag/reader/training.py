@@ -38,7 +38,7 @@ class Epoch:
     """A pass over some of the data."""
 
     shares: dict[str, float]  # how much of each source is read; 1 is all of it once
-    wrong_windows: float | None = None  # beside a first one, on average; None: all that the reader would read
+    wrong_windows: float = 2.0  # read beside a first one, which answers if one does; on average
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class Step:
     """The questions of one step (indices into the examples), and how many wrong windows each is read with."""
 
     questions: tuple[int, ...]
-    wrong_windows: float | None
+    wrong_windows: float
     rate: float  # share of the recipe's rates
 
 
@@ -151,16 +151,11 @@ def _length(example: Example) -> int:
     return max(len(window.text) for window in example.windows)
 
 
-def windows_of(example: Example, wrong: float | None, generator: np.random.Generator) -> list[Window]:
+def windows_of(example: Example, wrong: float, generator: np.random.Generator) -> list[Window]:
     """A right window, or any of a question that has none, and some wrong ones, rather the better retrieved.
 
-    Of 0.5 wrong ones, one is read half of the time. None of them means the windows that the reader would
-    read, and a right one where it would miss that.
+    Of 0.5 wrong ones, one is read half of the time.
     """
-    if wrong is None:
-        read = example.to_read()
-        found = any(any(window.right) for window in read)
-        return read if found else read + [window for window in example.windows if any(window.right)][:1]
     right = [number for number, window in enumerate(example.windows) if any(window.right)]
     first = right or list(range(len(example.windows)))
     chosen = [first[0] if generator.random() < 0.7 else int(generator.choice(first))]
@@ -176,7 +171,7 @@ def loss_of(
     network: Network,
     encoder: Encoder,
     examples: Sequence[Example],
-    wrong_windows: float | None,
+    wrong_windows: float,
     windows_at_once: int,
     generator: np.random.Generator,
 ) -> tuple[Tensor, Tensor]:
@@ -273,7 +268,7 @@ def train(
     body: Path,
     work: Path,
     *,
-    measure_every: int = 500,
+    measure_every: int = 1_000,
     threads: int = 2,
 ) -> Network:
     """Train from the body's weights, or go on from the checkpoint in `work`; returns the averaged network.
