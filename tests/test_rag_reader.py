@@ -281,7 +281,7 @@ def test_a_passage_with_a_near_sentence_is_read_before_one_that_is_near_as_a_who
         document = document_of("Pets\n\nCats sleep.\n")
         return Hit(document, stored, similarity, bm25, 0.0, np.array(sentences, dtype=np.float32))
 
-    whole, sentence, words = hit(0.6, 0.0, 0.5, 0.5), hit(0.5, 0.0, 0.9, 0.1), hit(0.5, 20.0, 0.5)
+    whole, sentence, words = hit(0.6, 0.0, 0.5, 0.5), hit(0.5, 0.0, 0.9, 0.1), hit(0.5, 10.0, 0.5)
     query = Query("?", np.ones(1, dtype=np.float32), (), {}, 0.0, 1.0)
     assert hits_to_read(Retrieved(query, (whole, sentence, words))) == [words, sentence, whole]
 
