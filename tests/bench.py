@@ -5,7 +5,6 @@ Run by `make bench`. Everything happens in temporary folders and on loopback.
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import socket
@@ -16,7 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
     from rag.reader.encoding import Batch
     from rag.reader.scoring import SentenceScorer
     from rag.retrieval import Retrieved
+
+ARTICLES = Path(__file__).parents[1] / "rag/reader/authored_2"
 
 QUESTION = "Why did Tesla remove radar and lidar?"
 START_LIMIT_SECONDS = 180
@@ -44,8 +45,12 @@ def main() -> None:
         console.print(table("quoth serve, a new library", step, serve_steps(Path(folder) / "served")))
         console.print(table("In one process", step, library_steps(Path(folder) / "library")))
         stages = ("stage", "p50 ms", "p95 ms", "share")
-        for name, text in (("the summary", summary()), ("an article of 35 paragraphs", article())):
-            rows = question_stages(Path(folder) / name, text)
+        asked = {
+            "the summary": (summary(), questions(summary())),
+            "an article of 35 paragraphs": article(),
+        }
+        for name, (text, about_it) in asked.items():
+            rows = question_stages(Path(folder) / name, text, about_it)
             console.print(table(f"A warm question to {name}", stages, rows))
 
 
@@ -137,7 +142,7 @@ def measured(name: str, step: Callable[[], object]) -> Row:
     return name, f"{time.perf_counter() - started:.2f}", resident_mib(os.getpid())
 
 
-def question_stages(folder: Path, text: str) -> Iterator[Row]:
+def question_stages(folder: Path, text: str, asked: Sequence[str]) -> Iterator[Row]:
     """Every stage's share of a question to a document, and what ONNX Runtime alone takes for its tensors."""
     from index import Library
     from rag import Engine
@@ -151,7 +156,7 @@ def question_stages(folder: Path, text: str) -> Iterator[Row]:
         engine = Engine(library, reader=reader, on_stage=lambda stage, took: seconds[stage].append(took))
         engine.ask(QUESTION)
         seconds.clear()
-        for question in questions(summary()):
+        for question in asked:
             started = time.perf_counter()
             engine.ask(question)
             seconds["in all"].append(time.perf_counter() - started)
@@ -180,19 +185,18 @@ def summary() -> str:
     return files("index.corpus").joinpath("hacking_the_universe.txt").read_text(encoding="utf-8")
 
 
-def article() -> str:
-    """Thirty-five paragraphs of about a hundred words: whole sentences of the summary, each told apart."""
-    sentences = [each for line in summary().splitlines() if len(line) > 80 for each in line.split(". ")]
+def article() -> tuple[str, list[str]]:
+    """Thirty-five paragraphs of the encyclopedia articles among the training documents, and sixty of the
+    questions about them."""
     paragraphs: list[str] = []
-    words: list[str] = []
-    for number, sentence in enumerate(itertools.cycle(sentences)):
-        words += f"{sentence.rstrip('.')} in case {number}.".split()
-        if len(words) >= 100:
-            paragraphs.append(" ".join(words))
-            words = []
-        if len(paragraphs) == 35:
-            return "An article\n\n" + "\n\n".join(paragraphs) + "\n"
-    raise AssertionError("the summary has no long line")
+    asked: list[str] = []
+    for file in sorted(ARTICLES.glob("n6-*.txt")):
+        if len(paragraphs) < 35:
+            paragraphs += [each for each in file.read_text("utf-8").split("\n\n") if len(each) > 200]
+            asked += [
+                json.loads(line)["q"] for line in file.with_suffix(".jsonl").read_text("utf-8").splitlines()
+            ]
+    return "An article\n\n" + "\n\n".join(paragraphs[:35]) + "\n", asked[:: len(asked) // 60][:60]
 
 
 def questions(text: str) -> list[str]:

@@ -22,6 +22,7 @@ from rag.reader.features import (
     EVIDENCE,
     FAR,
     FEATURES,
+    READ_CHARS,
     READ_HITS,
     candidates_of,
     coverage,
@@ -287,12 +288,14 @@ def test_a_passage_with_a_near_sentence_is_read_before_one_that_is_near_as_a_who
 
 
 def test_what_is_far_behind_the_closest_passage_is_not_read() -> None:
-    read = worth_reading(
-        [0.1, 1.0, 1.0 - FAR - 0.01, 1.0 - FAR + 0.01, 0.9, 0.9, 0.9, 0.9], lambda near: near
-    )
-    assert read == [1.0, 0.9, 0.9, 0.9, 0.9, 1.0 - FAR + 0.01]
-    assert worth_reading(9 * [0.5], lambda near: near) == READ_HITS * [0.5]
-    assert worth_reading(list[float](), lambda near: near) == []
+    def read(closeness: Sequence[float], length: int = 1) -> list[float]:
+        return worth_reading(closeness, lambda near: near, lambda _: length)
+
+    assert read([0.1, 1.0, 0.99 - FAR, 1.01 - FAR, 0.9, 0.9]) == [1.0, 0.9, 0.9, 1.01 - FAR]
+    assert read(9 * [0.5]) == READ_HITS * [0.5]
+    assert read(9 * [0.5], READ_CHARS // 3) == 3 * [0.5]
+    assert read(9 * [0.5], 2 * READ_CHARS) == [0.5]
+    assert read([]) == []
 
 
 def test_nothing_retrieved_is_nothing_read(library: Library) -> None:

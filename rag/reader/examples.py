@@ -85,7 +85,7 @@ class Example:
 
     def to_read(self) -> list[Window]:
         """The windows that the reader reads, closest first."""
-        return worth_reading(self.windows, lambda window: window.closeness)
+        return worth_reading(self.windows, lambda window: window.closeness, lambda window: len(window.text))
 
     @property
     def usable(self) -> bool:

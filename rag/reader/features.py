@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TypeVar
 
 import numpy as np
@@ -68,7 +69,10 @@ FEATURES = SAID + EVIDENCE
 READ_HITS = 8
 """Passages that are read for one question, at most."""
 
-FAR = 0.6
+READ_CHARS = 5_200
+"""Characters that are read for one question, at most: what keeps the longest passages within their time."""
+
+FAR = 0.55
 """A passage that is less close than the closest by more than this is not read (docs/quality.md)."""
 
 LOWEST_LOGIT = -12.0
@@ -111,16 +115,24 @@ def closeness(similarity: float, bm25: float, sentence_similarities: FloatArray)
     return similarity + BM25_WEIGHT * bm25 + float(sentence_similarities.max())
 
 
-def worth_reading(passages: Iterable[T], closeness: Callable[[T], float]) -> list[T]:
+def worth_reading(
+    passages: Iterable[T], closeness: Callable[[T], float], length: Callable[[T], int]
+) -> list[T]:
     """The closest passages, best first: as many as are read for one question."""
     best_first = sorted(((closeness(each), each) for each in passages), key=lambda pair: -pair[0])
-    return [each for near, each in best_first[:READ_HITS] if near >= best_first[0][0] - FAR]
+    near = [each for close, each in best_first[:READ_HITS] if close >= best_first[0][0] - FAR]
+    read = accumulate(map(length, near))
+    return [
+        each for at, (each, chars) in enumerate(zip(near, read, strict=True)) if not at or chars <= READ_CHARS
+    ]
 
 
 def hits_to_read(retrieved: Retrieved) -> list[Hit]:
     """The hits that the reader reads, closest first."""
     return worth_reading(
-        retrieved.hits, lambda hit: closeness(hit.similarity, hit.bm25, hit.sentence_similarities)
+        retrieved.hits,
+        lambda hit: closeness(hit.similarity, hit.bm25, hit.sentence_similarities),
+        lambda hit: hit.stored.passage.end - hit.stored.passage.start,
     )
 
 
