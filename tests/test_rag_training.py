@@ -31,6 +31,8 @@ SENTENCES = (
 )
 FOCUS = ((0, 4),)
 NOISE = np.random.default_rng(0).normal(size=(len(SENTENCES), 1, len(EVIDENCE))).astype(np.float16)
+for name in ("sentence_similarity", "passage_similarity", "passage_bm25"):
+    NOISE[..., EVIDENCE.index(name)] = 0.0  # all are equally near: all are read
 
 RECIPE = Recipe(
     questions_per_step=4,
@@ -143,7 +145,7 @@ def test_evidence_is_scaled_and_learned_from(tmp_path: Path, encoder: Encoder) -
     network = run(tmp_path, encoder)
     rows = np.tile(NOISE[:, 0].astype(np.float32), (len(SENTENCES), 1))  # each question has all four
     assert network.mean.numpy() == pytest.approx(rows.mean(axis=0), abs=1e-5)
-    assert network.scale.numpy() == pytest.approx(rows.std(axis=0, ddof=1), rel=1e-4)
+    assert network.scale.numpy() == pytest.approx(np.maximum(rows.std(axis=0, ddof=1), 1e-3), rel=1e-4)
     torch.manual_seed(RECIPE.seed)
     assert not torch.equal(network.wide.weight, Network(bundled_folder()).wide.weight)
 
