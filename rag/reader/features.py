@@ -6,6 +6,7 @@ Each is a plain fact: a similarity, a share of the question's words, a kind of b
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -121,10 +122,8 @@ def worth_reading(
     """The closest passages, best first: as many as are read for one question."""
     best_first = sorted(((closeness(each), each) for each in passages), key=lambda pair: -pair[0])
     near = [each for close, each in best_first[:READ_HITS] if close >= best_first[0][0] - FAR]
-    read = accumulate(map(length, near))
-    return [
-        each for at, (each, chars) in enumerate(zip(near, read, strict=True)) if not at or chars <= READ_CHARS
-    ]
+    read = list(accumulate(map(length, near)))
+    return near[: max(1, bisect_right(read, READ_CHARS))]
 
 
 def hits_to_read(retrieved: Retrieved) -> list[Hit]:

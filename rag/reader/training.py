@@ -316,7 +316,9 @@ def _begin(
     torch.manual_seed(recipe.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network = Network(body, recipe.dropout)
-    _scale_evidence(network, [each for each in examples if each.source in recipe.epochs[0].shares])
+    checkpoint = work / "checkpoint.pt"
+    if not checkpoint.exists():  # one holds the scale that its run began with
+        _scale_evidence(network, [each for each in examples if each.source in recipe.epochs[0].shares])
     network = network.to(device)
     network.body.embeddings.word_embeddings.requires_grad_(False)  # 12 of 23 million weights, and rare words
     heads = [weights for name, weights in network.named_parameters() if not name.startswith("body.")]
@@ -332,7 +334,6 @@ def _begin(
     average = {name: value.detach().clone() for name, value in network.state_dict().items()}
     working = [_working_copy(network) for _ in range(recipe.parts)]
     state = State(network, working, average, optimizer, 0, 0.0, Past(recipe))
-    checkpoint = work / "checkpoint.pt"
     if checkpoint.exists():
         saved = torch.load(checkpoint, map_location=device, weights_only=True)
         for step in steps[: saved["step"]]:
