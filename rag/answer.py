@@ -9,6 +9,20 @@ from index.document import Document
 
 Status = Literal["answered", "unsure", "not_found", "empty"]
 
+ResolutionKind = Literal[
+    "standalone",
+    "topic_switch",
+    "chitchat",
+    "pronoun",
+    "ellipsis",
+    "what_about",
+    "refers_to_answer",
+    "correction",
+    "return",
+]
+"""How a question was taken: as it stands (the first two; `topic_switch` after a turn about something else),
+as small talk that asks for nothing, or as leaning on an earlier turn, and by what."""
+
 
 @dataclass(frozen=True, slots=True)
 class Quote:
@@ -41,11 +55,12 @@ class Answer:
     """
 
     question: str  # as asked
-    resolved_question: str  # what was searched
+    resolved_question: str  # what was searched: the question, or with the one that it leans on in brackets
     status: Status
     confidence: float  # calibrated probability that the first quote or lead answers the question, 0 to 1
     quotes: tuple[Quote, ...] = ()
     leads: tuple[Quote, ...] = ()
+    resolution: ResolutionKind = "standalone"  # whether and why something else than the question was searched
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from index import Library
 from index.errors import QuestionError, QuothError
 from rag.answer import Answer, Quote, Turn
+from rag.conversation import is_small_talk, resolve
 from rag.reader import Reader
 from rag.reader.trained import TrainedReader
 from rag.retrieval import retrieve
@@ -17,7 +18,7 @@ from rag.selection import select
 MAX_QUESTION_CHARS = 5_000
 
 OnStage = Callable[[str, float], None]
-"""Called as (stage, seconds) when a stage is done: "retrieve", "read", "select"."""
+"""Called as (stage, seconds) when a stage is done: "retrieve", "resolve", "read", "select"."""
 
 
 class InexactQuoteError(QuothError):
@@ -63,8 +64,9 @@ class Engine:
     ) -> Answer:
         """Answer a question from these documents (ids; None: all of the library) in their own words.
 
-        `history` holds the conversation's earlier turns, oldest first. This version searches the question
-        as it stands, so `resolved_question` is the question itself.
+        `history` holds the conversation's earlier turns, oldest first; the last twenty count. A question that
+        leans on them is searched together with the one that it leans on: `resolved_question` and `resolution`
+        say how it was taken. Small talk is not searched.
 
         The answer's status is "empty" when there is no document to search. Raises QuestionError (blank, too
         long), DocumentNotFoundError, ModelMismatchError and ModelError.
@@ -73,16 +75,21 @@ class Engine:
         chosen = self._chosen(documents)
         if not self._library.passage_count(chosen):
             return Answer(question, question, "empty", 0.0)
+        if is_small_talk(question):
+            return Answer(question, question, "not_found", 0.0, resolution="chitchat")
         with self._timed("retrieve"):
             retrieved = retrieve(self._library, question, chosen)
+        with self._timed("resolve"):
+            meant = resolve(question, history, retrieved)
+            if meant.leans:
+                retrieved = retrieve(self._library, meant.question, chosen)
         with self._timed("read"):
-            reading = self._reader.read(retrieved)
+            reading = self._reader.read(retrieved, meant.quoted)
         with self._timed("select"):
             status, quotes = select(reading, self._reader.operating_point.moved(self._strict))
             check_exact(quotes, self._library)
-        if status == "answered":
-            return Answer(question, question, status, reading.confidence, quotes=quotes)
-        return Answer(question, question, status, reading.confidence, leads=quotes)
+        found = {"quotes" if status == "answered" else "leads": quotes}
+        return Answer(question, meant.question, status, reading.confidence, **found, resolution=meant.kind)
 
     def _checked(self, question: str) -> str:
         if not question.strip():

@@ -140,8 +140,13 @@ def _authored(folder: Path) -> Iterator[Article]:
 
 
 def _authored_question(entry: dict[str, Any], suffix: str) -> Question:
-    clean = clean_inline if suffix in (".md", ".markdown") else str
+    clean = cleaner(suffix)
     return Question(entry["q"], entry["kind"], tuple(clean(answer) for answer in entry["evidence"]))
+
+
+def cleaner(suffix: str) -> Callable[[str], str]:
+    """What turns a sentence of a file of this kind into one of the document's text."""
+    return clean_inline if suffix in (".md", ".markdown") else str
 
 
 def gold_of(document: Document, article: Article, question: Question) -> Gold:
@@ -252,8 +257,8 @@ class _Watched:
     def load(self) -> None:
         self.inner.load()
 
-    def read(self, retrieved: Retrieved) -> Reading:
-        self.retrieved, self.reading = retrieved, self.inner.read(retrieved)
+    def read(self, retrieved: Retrieved, quoted: Sequence[Quote] = ()) -> Reading:
+        self.retrieved, self.reading = retrieved, self.inner.read(retrieved, quoted)
         return self.reading
 
 
@@ -267,7 +272,7 @@ def _ask(
     gold = gold_of(document, article, question)
     shown = answer.quotes or answer.leads
     _, ordered = select(watched.reading, EVERYTHING_LEADS)
-    right = [_is_right(quote, gold) for quote in ordered]
+    right = [is_right(quote, gold) for quote in ordered]
     return Outcome(
         question,
         answer.status,
@@ -287,8 +292,8 @@ def _answer(engine: Engine, document: Document, question: Question) -> Answer:
         return Answer(question.text, question.text, "not_found", 0.0)
 
 
-def _is_right(quote: Quote, gold: Gold) -> bool:
-    """The quote overlaps an answer and lies in the answer's paragraph."""
+def is_right(quote: Quote, gold: Gold) -> bool:
+    """Whether the quote overlaps an answer and lies in the answer's paragraph."""
     inside = any(overlap((quote.start, quote.end), paragraph) for paragraph in gold.paragraphs)
     return inside and any(overlap((quote.start, quote.end), answer) for answer in gold.answers)
 

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from rag.answer import Status
+from rag.answer import Quote, Status
 from rag.retrieval import Hit, Retrieved
 
 
@@ -70,8 +71,8 @@ class Reader(Protocol):
     def load(self) -> None:
         """Load what reading needs, if it is not loaded yet. Raises ModelError."""
 
-    def read(self, retrieved: Retrieved) -> Reading:
-        """The same input gives the same reading."""
+    def read(self, retrieved: Retrieved, quoted: Sequence[Quote] = ()) -> Reading:
+        """The same input gives the same reading. What was `quoted` just before is held back."""
 
 
 __all__ = ["OperatingPoint", "Reader", "Reading", "Span"]

@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from index.analysis import STOP_WORDS, words
+from index.embedding import FloatArray
 from index.errors import ModelError
+from rag.answer import Quote
 from rag.reader import OperatingPoint, Reading, Span
 from rag.reader.features import (
     FEATURES,
@@ -28,11 +31,14 @@ from rag.reader.features import (
 )
 from rag.reader.linear import Coefficients, Platt, coefficients_of
 from rag.reader.scoring import Scored, SentenceScorer, log_odds
-from rag.retrieval import Query, Retrieved
+from rag.retrieval import Hit, Query, Retrieved
 
 MODEL_FOLDER = Path(__file__).with_name("model")
 WEIGHTS = "reader.onnx"
 CALIBRATION = "reader.json"
+
+HELD_BACK = 3.0
+"""Off the logit of a sentence that was quoted just before: a follow-up asks for something else."""
 
 FOCUS_PROBABILITY = 0.2
 """A focus that the network holds less likely than this is not shown."""
@@ -95,7 +101,7 @@ class TrainedReader:
         """Load the weights and the calibration. Raises ModelError."""
         self.scorer.load()
 
-    def read(self, retrieved: Retrieved) -> Reading:
+    def read(self, retrieved: Retrieved, quoted: Sequence[Quote] = ()) -> Reading:
         """Every sentence of the best hits, best first, and the chance that the best one answers."""
         scorer, ranking, platt, _ = self._parts()
         hits = hits_to_read(retrieved)
@@ -104,7 +110,7 @@ class TrainedReader:
             return Reading((), 0.0)
         evidence = evidence_matrix(retrieved, found)
         scored = {each.hit: each for each in scorer.read(retrieved.query.text, hits, evidence)}
-        logits = [each.logits for each in scored.values()]
+        logits = [each.logits - _held_back(each.hit, quoted) for each in scored.values()]
         rows = feature_matrix(logits, evidence)
         scores = ranking(rows)
         same_question = rows[:, FEATURES.index("answers_matching_question")] >= SAME_QUESTION
@@ -114,6 +120,14 @@ class TrainedReader:
         relative = np.exp(np.minimum(scores - scores[order[0]], 0.0))  # 1 for the best
         spans = (_span(found[at], scored[found[at].hit], confidence * float(relative[at])) for at in order)
         return Reading(tuple(spans), confidence)
+
+
+def _held_back(hit: Hit, quoted: Sequence[Quote]) -> FloatArray:
+    """(n_sentences,): what is taken off the logit of each sentence of the hit."""
+    mine = [quote for quote in quoted if quote.document_id == hit.document.id]
+    spans = hit.stored.passage.spans
+    said = [any(start < each.end and each.start < end for each in mine) for start, end in spans]
+    return np.where(said, np.float32(HELD_BACK), np.float32(0.0))
 
 
 def _is_question(query: Query) -> bool:

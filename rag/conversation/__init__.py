@@ -1,0 +1,138 @@
+"""A follow-up question and the turns before it → what is searched, and why. No language model.
+
+A question leans on the conversation when its cues say so (a logistic regression over `cues.py`, fitted by
+`python -m rag.conversation.fit`). What is searched then is the question as it was typed with the one that it
+leans on in brackets: the reader sees both, and what was quoted for the earlier one is held back.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+
+from index.analysis import topic_terms, words
+from rag.answer import Quote, ResolutionKind, Turn
+from rag.conversation.cues import CUES, PRONOUN_CUES, cues_of, return_to
+from rag.reader.linear import Coefficients, coefficients_of
+from rag.retrieval import Retrieved
+
+MAX_TURNS = 20
+"""Earlier turns that count."""
+
+WEIGHTS = "weights.json"
+
+_SMALL_TALK = frozenset(
+    """thanks thank thx ty cheers great cool nice super perfect brilliant lovely wonderful awesome interesting
+    good hi hello hey bye goodbye morning evening ok okay wow haha lol""".split()
+)
+_AROUND_SMALL_TALK = _SMALL_TALK | frozenset(
+    """you very much so a lot for that this the all help its it is was thats then one really ah oh and i see
+    got now to know answer everything day have are""".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What a question was taken to mean."""
+
+    kind: ResolutionKind
+    question: str  # what is searched
+    quoted: tuple[Quote, ...] = ()  # what the turn it leans on was answered with: held back
+
+    @property
+    def leans(self) -> bool:
+        """Whether something else is searched than what was typed."""
+        return self.kind not in STANDS_ALONE
+
+
+STANDS_ALONE: frozenset[ResolutionKind] = frozenset({"standalone", "topic_switch", "chitchat"})
+
+
+def is_small_talk(question: str) -> bool:
+    """Whether there is nothing to search for: thanks, greetings."""
+    said = words(question)
+    return (
+        bool(said)
+        and not _SMALL_TALK.isdisjoint(said)
+        and _AROUND_SMALL_TALK.issuperset(said)
+        and "?" not in question
+    )
+
+
+def resolve(question: str, history: Sequence[Turn], retrieved: Retrieved) -> Resolution:
+    """What the question means after these turns, oldest first; `retrieved` was found for it as typed."""
+    turns = [turn for turn in history[-MAX_TURNS:] if not is_small_talk(turn.question)]
+    if not turns:
+        return Resolution("standalone", question)
+    returning = return_to(question)
+    if returning is not None:
+        topic, rest = returning
+        return _leaning("return", rest, _turn_about(topic, turns))
+    last = turns[-1]
+    cues = cues_of(question, _texts(turns[-2:]), retrieved, _quoted(last))
+    if chance(cues) < 0.5:
+        return Resolution(_alone(question, last), question)
+    return _leaning(_kind(cues), question, last)
+
+
+def chance(cues: dict[str, float]) -> float:
+    """The probability that a question with these cues leans on the turn before it."""
+    row = np.array([[cues[name] for name in CUES]], dtype=np.float32)
+    return float(1.0 / (1.0 + np.exp(-_weights()(row)[0])))
+
+
+@cache
+def _weights() -> Coefficients:
+    content = files("rag.conversation").joinpath(WEIGHTS).read_text("utf-8")
+    return coefficients_of(json.loads(content), CUES)
+
+
+def _leaning(kind: ResolutionKind, question: str, turn: Turn) -> Resolution:
+    return Resolution(kind, f"{question.strip()} ({turn.question.strip()})", _quoted(turn)[:1])
+
+
+def _kind(cues: dict[str, float]) -> ResolutionKind:
+    if cues["what_about"]:
+        return "what_about"
+    if cues["correction"]:
+        return "correction"
+    if any(cues[name] for name in PRONOUN_CUES):
+        return "pronoun"
+    if cues["connective"] or cues["topics_0"] or cues["topics_1"]:
+        return "ellipsis"
+    return "refers_to_answer"
+
+
+def _alone(question: str, last: Turn) -> ResolutionKind:
+    known = {term for text in _texts([last]) for term in topic_terms(text)}
+    return "topic_switch" if known.isdisjoint(topic_terms(question)) else "standalone"
+
+
+def _turn_about(topic: str, turns: Sequence[Turn]) -> Turn:
+    """The latest of the turns that speak most of it."""
+    sought = set(topic_terms(topic))
+
+    def shared(turn: Turn) -> int:
+        return len(sought & {term for text in _texts([turn]) for term in topic_terms(text)})
+
+    return max(reversed(turns), key=shared)
+
+
+def _texts(turns: Sequence[Turn]) -> list[str]:
+    """The questions and what was quoted first for each."""
+    return [text for turn in turns for text in (turn.question, *(quote.text for quote in _quoted(turn)[:1]))]
+
+
+def _quoted(turn: Turn) -> tuple[Quote, ...]:
+    """What was shown as an answer, or as a possible one."""
+    if turn.answer is None:
+        return ()
+    return turn.answer.quotes or (turn.answer.leads if turn.answer.status == "unsure" else ())
+
+
+__all__ = ["MAX_TURNS", "Resolution", "is_small_talk", "resolve"]
