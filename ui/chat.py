@@ -176,6 +176,7 @@ class Handlers:
         """At once the question, then its answer; a question that fails goes back into its field."""
         given = _given(event, "question")
         question, field = (typed, "") if given is None else (given, gr.skip())
+        alone = _given(event, "alone") is not None
         if not isinstance(question, str) or not question.strip():
             yield gr.skip(), gr.skip(), gr.skip(), gr.skip()
             return
@@ -184,7 +185,7 @@ class Handlers:
         yield conversation_value(turns, question), field, gr.skip(), self._news()
         try:
             await self._startup.finished()
-            answer = await in_thread(self._answer, question, document_id, answers)
+            answer = await in_thread(self._answer, question, document_id, () if alone else answers)
         except Exception as error:
             yield conversation_value(turns), question, gr.skip(), bad_news(error)
             return

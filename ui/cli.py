@@ -20,6 +20,7 @@ import click
 
 from index import Document, DocumentRecord, Library
 from index.errors import DocumentError, DocumentNotFoundError, QuestionError, QuothError
+from rag.answer import Answer, Turn
 from ui import terminal
 from ui.settings import (
     Settings,
@@ -186,14 +187,48 @@ def ask(
     with _library_with_summary(settings) as library, terminal.progress("asking"):
         documents = [_find(library, prefix).id for prefix in prefixes] or None
         answer = open_engine(settings, library).ask(question, documents)
-        cited = {quote.document_id for quote in answer.quotes + answer.leads}
-        sources = {document_id: library.document(document_id) for document_id in cited}
+        sources = _cited(answer, library)
     if as_json:
         _print_json(asdict(answer))
     else:
         terminal.print_answer(answer, sources)
     if answer.status != "answered":
         ctx.exit(EXIT_ABSTAINED)
+
+
+@cli.command()
+@click.option(
+    "--document", "prefixes", multiple=True, metavar="ID", help="Ask this document alone; repeatable."
+)
+@_json_option
+@_with_settings("library", "strict")
+def chat(prefixes: tuple[str, ...], as_json: bool, settings: Settings) -> None:
+    """Ask question after question, each a line; a later one may lean on those before.
+
+    "Understood as: …" says how a follow-up was taken. A line that begins with "!" is asked as it stands,
+    "!" alone asks the last question again as it was typed. An empty line or the end of input ends it.
+
+    \b
+    Examples:
+      quoth chat
+      quoth chat --json < questions.txt
+    """
+    with _library_with_summary(settings) as library:
+        documents = [_find(library, prefix).id for prefix in prefixes] or None
+        with terminal.progress("loading"):
+            engine = open_engine(settings, library)
+            engine.load()
+        history: list[Turn] = []
+        for line in terminal.lines():
+            question = line.removeprefix("!").strip() or (history[-1].question if history else "")
+            if not question:
+                continue
+            answer = engine.ask(question, documents, () if line.startswith("!") else history)
+            history.append(Turn(question, answer))
+            if as_json:
+                click.echo(json.dumps(asdict(answer)))
+            else:
+                terminal.print_answer(answer, _cited(answer, library))
 
 
 @cli.command()
@@ -342,23 +377,27 @@ def reindex(as_json: bool, settings: Settings) -> None:
 
 @cli.command("eval")
 @click.argument("path", type=click.Path(path_type=Path))
+@click.option("--conversations", is_flag=True, help="Ask the conversations of a folder, turn by turn.")
 @_json_option
 @_with_settings()
-def evaluate_file(path: Path, as_json: bool, settings: Settings) -> None:
+def evaluate_file(path: Path, conversations: bool, as_json: bool, settings: Settings) -> None:
     """Measure the answers on questions whose answers are known.
 
-    PATH is a SQuAD 2.0 file, or a folder of documents with the questions to NAME.txt in NAME.jsonl. The
-    library stays as it is.
+    PATH is a SQuAD 2.0 file, or a folder of documents with the questions to NAME.txt in NAME.jsonl (with
+    --conversations: the conversations about it in NAME.conv.jsonl). The library stays as it is.
 
     \b
     Examples:
       quoth eval squad2_articles_dev.json
       quoth eval --json authored/dev > dev.json
+      quoth eval --conversations authored/dev
     """
-    from rag.evaluation import evaluate
+    from rag.conversation.evaluation import evaluate_conversations
+    from rag.evaluation import Report, evaluate
 
+    measure = evaluate_conversations if conversations else evaluate
     with terminal.progress(path.name) as update:
-        report = evaluate(
+        report = measure(
             path,
             embedder=embedder(settings),
             reader=reader(settings),
@@ -366,8 +405,10 @@ def evaluate_file(path: Path, as_json: bool, settings: Settings) -> None:
         )
     if as_json:
         _print_json(report.to_json())
-    else:
+    elif isinstance(report, Report):
         terminal.print_report(report)
+    else:
+        terminal.print_conversation_report(report)
 
 
 @contextmanager
@@ -377,6 +418,12 @@ def _library_with_summary(settings: Settings) -> Iterator[Library]:
         with terminal.progress("the bundled summary") as update:
             library.add_bundled(update)
         yield library
+
+
+def _cited(answer: Answer, library: Library) -> dict[str, Document]:
+    """Every document that the answer quotes, by id."""
+    ids = {quote.document_id for quote in answer.quotes + answer.leads}
+    return {document_id: library.document(document_id) for document_id in ids}
 
 
 def _find(library: Library, prefix: str) -> DocumentRecord:

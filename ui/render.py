@@ -42,6 +42,8 @@ STATUS_LINES: dict[Status, str] = {
 }
 """What stands above the quotes or leads of an answer."""
 
+SMALL_TALK_LINE = "You’re welcome. Ask anything about the document."
+
 
 _TAGS: dict[BlockKind, str] = {
     "paragraph": "p",
@@ -119,6 +121,7 @@ class TurnView(TypedDict):
 
     question: str
     resolved: str  # what was searched, where that differs from the question; else empty
+    small_talk: bool  # nothing was asked, nothing was searched
     status: Status
     line: str
     confidence: float  # 0 to 1
@@ -249,8 +252,9 @@ def turn_view(answer: Answer, documents: Mapping[str, Document]) -> TurnView:
     return {
         "question": answer.question,
         "resolved": "" if resolved == one_line(answer.question) else resolved,
+        "small_talk": answer.resolution == "chitchat",
         "status": answer.status,
-        "line": STATUS_LINES[answer.status],
+        "line": SMALL_TALK_LINE if answer.resolution == "chitchat" else STATUS_LINES[answer.status],
         "confidence": answer.confidence,
         "confidence_words": confidence_words(answer.confidence),
         "quotes": _quote_views(answer.quotes, answer.question, documents),
@@ -314,7 +318,8 @@ def markdown(answers: Iterable[Answer], documents: Mapping[str, Document]) -> st
     paragraphs = ["# Questions and answers in the documents’ own words"]
     notes: list[str] = []
     for view in (turn_view(answer, documents) for answer in answers):
-        paragraphs += [f"## {_plain(view['question'])}", view["line"]]
+        understood = f"Understood as: {_plain(view['resolved'])}" if view["resolved"] else ""
+        paragraphs += [f"## {_plain(view['question'])}", understood, view["line"]]
         for quote in (*view["quotes"], *view["leads"]):
             text = _plain(quote["before"] + quote["focus"] + quote["after"])
             paragraphs.append(f"> {text}[^{len(notes) + 1}]")

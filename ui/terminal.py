@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,7 +23,8 @@ from index.library import Progress
 from rag.answer import Answer, Quote, Status
 
 if TYPE_CHECKING:
-    from rag.evaluation import Report
+    from rag.conversation.evaluation import ConversationReport
+    from rag.evaluation import Measure, Report
 
 PROGRESS_AFTER_SECONDS = 1.0
 
@@ -31,6 +33,7 @@ _VERDICT: dict[Status, str] = {
     "not_found": "No sentence here answers this.",
     "empty": "There is no document to search. Add one: quoth add FILE",
 }
+_SMALL_TALK = "You're welcome. Ask anything about the documents."
 _LEADS: dict[Status, str] = {
     "unsure": "What may answer it (not confirmed):",
     "not_found": "The nearest sentences (not an answer):",
@@ -59,6 +62,11 @@ def print_line(text: str) -> None:
 def print_answer(answer: Answer, documents: Mapping[str, Document]) -> None:
     """Quotes with their sections, or the verdict and the leads. `documents` holds every cited one by id."""
     console = _console()
+    if answer.resolution == "chitchat":
+        console.print(_SMALL_TALK)
+        return
+    if answer.resolved_question != answer.question:
+        console.print(f"Understood as: {printable(answer.resolved_question)}", style="dim")
     if answer.status in _VERDICT:
         console.print(_VERDICT[answer.status])
     if answer.leads:
@@ -151,13 +159,7 @@ def print_report(report: Report) -> None:
     latency = report.latency()
     print_line(f"{report.data}: {report.n_documents} documents, {len(report.outcomes)} questions")
     print_line(f"a question takes {latency['p50_ms']:.0f} ms (p50), {latency['p95_ms']:.0f} ms (p95)")
-    print_table(
-        ("Measure", "Value", "95 % interval"),
-        [
-            (each.name, f"{each.value:.3f}", f"{each.low:.3f} to {each.high:.3f}")
-            for each in report.measures()
-        ],
-    )
+    _print_measures(report.measures())
     print_table(
         ("Kind of question", "Number", "Right"),
         [(kind, str(number), f"{right:.3f}") for kind, (number, right) in report.by_kind().items()],
@@ -166,6 +168,39 @@ def print_report(report: Report) -> None:
         ("Coverage", "Risk"),
         [(f"{coverage:.0%}", f"{risk:.3f}") for coverage, risk in report.risk_coverage()],
     )
+
+
+def print_conversation_report(report: ConversationReport) -> None:
+    """The tables of an evaluation of conversations."""
+    print_line(f"{report.data}: {report.n_documents} documents, {len(report.outcomes)} turns")
+    _print_measures(report.measures())
+    print_table(
+        ("Type of turn", "Answerable", "hit@1", "stand-alone", "no history", "Decided rightly"),
+        [
+            (kind, str(count), *(f"{share:.3f}" for share in shares))
+            for kind, count, *shares in report.by_kind()
+        ],
+    )
+
+
+def _print_measures(measures: Iterable[Measure]) -> None:
+    print_table(
+        ("Measure", "Value", "95 % interval"),
+        [(each.name, f"{each.value:.3f}", f"{each.low:.3f} to {each.high:.3f}") for each in measures],
+    )
+
+
+def lines() -> Iterator[str]:
+    """What a person types, line by line, with a prompt on a terminal; until an empty line or the end."""
+    console = _console(stderr=True)
+    prompt = "> " if sys.stdin.isatty() else ""
+    while True:
+        if prompt:
+            console.print(prompt, end="")
+        line = sys.stdin.readline().strip()
+        if not line:
+            return
+        yield line
 
 
 @contextmanager

@@ -82,8 +82,8 @@ _PREPOSITIONS = frozenset("for with from by to about of at on in".split())
 _BEFORE_A_CLAUSE = frozenset(
     """say said says saying think thinks thought believe believes claim claims claimed know knows knew show
     shows showed so true sure proof evidence fact idea mean means meant find found argue argues argued feel
-    feels
-    hope hopes admit admits explain explains suggest suggests agree agrees likely possible clear way""".split()
+    feels hope hopes admit admits explain explains suggest suggests agree agrees likely possible clear
+    way""".split()
 )
 _BEFORE_POINTING = frozenset("to for of about from with by in on after before do than like why and".split())
 _AFTER_POINTING = frozenset(

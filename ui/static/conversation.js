@@ -15,6 +15,7 @@ let begun = false; // whether the page has what it starts with: turns that come 
 let citing = null; // the turn whose citations the reader shows
 
 const ask = (question) => trigger('submit', { question });
+const askAsTyped = (question) => trigger('submit', { question, alone: "yes" });
 
 // Citations
 
@@ -154,7 +155,7 @@ const bodies = {
     confidence(turn),
   ],
   unsure: (turn) => [
-    make("p", { className: "line" }, make("strong", { textContent: turn.line })),
+    line(turn),
     leads(turn, "Passages that may answer"),
     confidence(turn),
   ],
@@ -163,18 +164,33 @@ const bodies = {
     leads(turn, "Closest passages"),
     suggestions("Questions that it does answer"),
   ],
-  empty: (turn) => [make("p", { className: "line" }, make("strong", { textContent: turn.line }))],
+  empty: (turn) => [line(turn)],
 };
 
 const heading = (question) => make("h2", { className: "asked", textContent: question });
+
+const line = (turn) => make("p", { className: "line" }, make("strong", { textContent: turn.line }));
+
+const understood = (turn) =>
+  make(
+    "p",
+    { className: "resolved" },
+    `Understood as: ${turn.resolved} `,
+    make("button", {
+      className: "as-typed",
+      type: "button",
+      textContent: "Ask it as I typed it",
+      onclick: () => askAsTyped(turn.question),
+    }),
+  );
 
 const turnNode = (turn) =>
   make(
     "article",
     { className: `turn ${turn.status}` },
     heading(turn.question),
-    turn.resolved && make("p", { className: "resolved", textContent: `Understood as: ${turn.resolved}` }),
-    ...bodies[turn.status](turn).filter(Boolean),
+    turn.resolved && understood(turn),
+    ...(turn.small_talk ? [line(turn)] : bodies[turn.status](turn)).filter(Boolean),
   );
 
 const pendingNode = (question) =>
