@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -121,7 +122,7 @@ def test_stages_are_timed(library: Library) -> None:
     library.add_bundled()
     seen: list[str] = []
     Engine(library, on_stage=lambda stage, seconds: seen.append(stage)).ask("Why remove radar?")
-    assert seen == ["retrieve", "read", "select"]
+    assert seen == ["retrieve", "resolve", "read", "select"]
 
 
 def test_a_reader_that_fails_is_no_abstention(library: Library) -> None:
@@ -131,7 +132,7 @@ def test_a_reader_that_fails_is_no_abstention(library: Library) -> None:
         def load(self) -> None:
             """Nothing to load."""
 
-        def read(self, retrieved: Retrieved) -> Reading:
+        def read(self, retrieved: Retrieved, quoted: Sequence[Quote] = ()) -> Reading:
             raise RuntimeError("out of order")
 
     library.add_bundled()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ import uvicorn
 from playwright.sync_api import ViewportSize
 
 from index import Library
-from rag import Engine
+from rag import Engine, Quote
 from rag.reader import OperatingPoint, Reader, Reading
 from rag.reader.trained import TrainedReader
 from rag.retrieval import Retrieved
@@ -55,10 +55,10 @@ class SteeredReader:
             raise self.load_error
         self.inner.load()
 
-    def read(self, retrieved: Retrieved) -> Reading:
+    def read(self, retrieved: Retrieved, quoted: Sequence[Quote] = ()) -> Reading:
         if self.read_error:
             raise self.read_error
-        return self.inner.read(retrieved)
+        return self.inner.read(retrieved, quoted)
 
 
 def steered_reader(**steering: Any) -> SteeredReader:
