@@ -105,7 +105,7 @@ _CORRECTION = re.compile(
 _IT_OF_NOTHING = re.compile(
     r"""\bit(?:'s)?\s+(?:(?:is|was|be|been|still|really|ever|always)\s+)*
     (?:true|possible|ok|okay|allowed|necessary|safe|legal|worth|normal|likely|easy|hard|better|important
-       |raining?|rains?|snows?|takes?|took|costs?|matters?|that|time|too\ late)\b
+       |raining?|rains?|snows?|takes?|took|matters?|that|time|too\ late)\b
     .*\b(?:to|that|if|when|for)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
