@@ -8,6 +8,7 @@ import pytest
 from conftest import document_of
 
 from index import Library
+from rag.evaluation import load_articles
 from rag.reader.examples import Example, Window, examples_of, held_out, own_questions
 from rag.reader.features import EVIDENCE, hits_to_read
 from rag.reader.training import Epoch, Recipe, steps_of, windows_of
@@ -42,7 +43,7 @@ def source(tmp_path: Path) -> Path:
 
 @pytest.mark.model
 def test_examples_hold_what_is_right(source: Path, tmp_path: Path) -> None:
-    why, near = examples_of(source, "test", tmp_path / "library")
+    why, near = examples_of(load_articles(source), "test", tmp_path / "library")
     assert (why.answerable, near.answerable) == (True, False)
     assert (why.usable, near.usable) == (True, True)
     marked = [

@@ -93,7 +93,12 @@ def _weights() -> Coefficients:
 
 
 def _leaning(kind: ResolutionKind, question: str, turn: Turn) -> Resolution:
-    return Resolution(kind, f"{question.strip()} ({turn.question.strip()})", _quoted(turn)[:1])
+    return Resolution(kind, together(question, turn.question), _quoted(turn)[:1])
+
+
+def together(question: str, before: str) -> str:
+    """A question with the one that it leans on, as it is searched and as the reader learned to read it."""
+    return f"{question.strip()} ({before.strip()})"
 
 
 def _kind(cues: dict[str, float]) -> ResolutionKind:
@@ -135,4 +140,4 @@ def _quoted(turn: Turn) -> tuple[Quote, ...]:
     return turn.answer.quotes or (turn.answer.leads if turn.answer.status == "unsure" else ())
 
 
-__all__ = ["MAX_TURNS", "Resolution", "is_small_talk", "resolve"]
+__all__ = ["MAX_TURNS", "Resolution", "is_small_talk", "resolve", "together"]

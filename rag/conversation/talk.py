@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from index.formats import PARSERS
-from rag.evaluation import EvaluationError, Question, cleaner
+from rag.conversation import together
+from rag.evaluation import Article, EvaluationError, Question, cleaner
 
 SUFFIX = ".conv.jsonl"
 
@@ -61,6 +63,29 @@ def load_talks(folder: Path, documents: Path | None = None) -> Iterator[Talk]:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise EvaluationError(f"{file} does not hold conversations ({error!r})") from error
         yield Talk(source.name, source.read_bytes(), conversations)
+
+
+def follow_ups(folder: Path, documents: Path) -> list[Article]:
+    """The later turns as the reader gets them, each with the question before it: what it is trained on.
+
+    Turns that stand alone are among them, so that one that is taken to lean by mistake is still understood.
+    """
+    return [
+        Article(
+            talk.name,
+            talk.content,
+            tuple(question for turns in talk.conversations for question in _bracketed(turns)),
+        )
+        for talk in load_talks(folder, documents)
+    ]
+
+
+def _bracketed(turns: Sequence[Spoken]) -> Iterator[Question]:
+    asked = [turn for turn in turns if turn.kind != "chitchat"]
+    for before, turn in pairwise(asked):
+        if turn.kind != "return":
+            kind = "follow_up" if turn.answers else "not_covered"
+            yield Question(together(turn.question, before.question), kind, turn.answers)
 
 
 def _document(name: str, folder: Path) -> Path:

@@ -7,15 +7,14 @@ scores on held-out documents are those of documents it never saw: the calibratio
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from rich.progress import track
 
 from index import Document, Library
-from rag.evaluation import Article, Gold, gold_of, load_articles, overlap
+from rag.evaluation import Article, Gold, gold_of, overlap
 from rag.reader.encoding import ToRead
 from rag.reader.features import EVIDENCE, candidates_of, closeness, evidence_matrix, worth_reading
 from rag.reader.scoring import passages_of
@@ -98,20 +97,26 @@ def held_out(name: str) -> bool:
     return zlib.crc32(name.encode()) % HELD_OUT_SHARE == 0
 
 
-def examples_of(path: Path, source: str, folder: Path, *, pooled: bool = False) -> Iterator[Example]:
+def examples_of(
+    articles: Sequence[Article],
+    source: str,
+    folder: Path,
+    *,
+    pooled: bool = False,
+    progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
+) -> Iterator[Example]:
     """Every question of a source, its document embedded into a library at `folder` (kept there).
 
     A pooled source has one passage a document or a few: its wrong passages come from all of its documents.
+    `progress(stage, done, total)` counts documents.
     """
-    articles = load_articles(path)
     with Library.open(folder) as library:
-        documents = [
-            library.add(article.content, name=article.name)
-            for article in track(articles, description=f"embedding {source}")
-        ]
-        for article, document in track(
-            list(zip(articles, documents, strict=True)), description=f"asking {source}"
-        ):
+        documents = []
+        for article in articles:
+            documents.append(library.add(article.content, name=article.name))
+            progress("embedding", len(documents), len(articles))
+        for number, (article, document) in enumerate(zip(articles, documents, strict=True)):
+            progress("asking", number, len(articles))
             for text, kind, gold in asked_of(article, document):
                 retrieved = _retrieved(library, text, document, pooled)
                 rows = evidence_matrix(retrieved, candidates_of(retrieved.hits))

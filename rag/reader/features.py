@@ -131,7 +131,7 @@ def hits_to_read(retrieved: Retrieved) -> list[Hit]:
     return worth_reading(
         retrieved.hits,
         lambda hit: closeness(hit.similarity, hit.bm25, hit.sentence_similarities),
-        lambda hit: hit.stored.passage.end - hit.stored.passage.start,
+        lambda hit: len(hit.stored.passage.embedded_text(hit.document)),
     )
 
 

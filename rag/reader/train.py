@@ -15,8 +15,11 @@ import json
 import random
 import shutil
 from base64 import b64decode, b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +28,8 @@ import torch
 
 from index.embedding import bundled_folder
 from index.passages import CHUNKING
-from rag.evaluation import Report, evaluate
+from rag.conversation.talk import follow_ups
+from rag.evaluation import Article, Report, evaluate, load_articles
 from rag.reader.calibration import ask, calibrate
 from rag.reader.encoding import Encoder, batch_of
 from rag.reader.examples import OWN, VERSION, Example, Window, examples_of, held_out
@@ -38,6 +42,8 @@ from rag.reader.training import Epoch, Recipe, computed_in, read_log, steps_of, 
 
 AUTHORED = Path(__file__).with_name("authored")
 AUTHORED_2 = Path(__file__).with_name("authored_2")
+AUTHORED_3 = Path(__file__).with_name("authored_3")
+TALKS = Path(__file__).parents[1] / "conversation" / "talks"
 PICTURES = Path(__file__).parents[2] / "docs"
 
 RECIPE = Recipe(
@@ -58,6 +64,12 @@ REFERENCE_CASES = 40
 CALIBRATED = ("authored", "squad")
 """Sources with documents kept from training, for fitting the calibration; both weigh the same."""
 
+KEPT = (*CALIBRATED, "talks")
+"""Sources some of whose documents are not trained on; those of the talks are of the authored ones."""
+
+PREPARING = 2
+"""Sources prepared side by side, each in a process."""
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -66,6 +78,7 @@ class Source:
     name: str
     path: Path
     pooled: bool = False  # documents of a passage or two: wrong passages come from all of them
+    load: Callable[[Path], list[Article]] = load_articles
 
 
 def sources(data: Path) -> list[Source]:
@@ -73,6 +86,8 @@ def sources(data: Path) -> list[Source]:
     return [
         Source("authored", AUTHORED),
         Source("authored_2", AUTHORED_2),
+        Source("authored_3", AUTHORED_3),
+        Source("talks", TALKS, load=partial(follow_ups, documents=AUTHORED)),
         Source("squad", data / "squad_articles_train.json"),
         Source("qed", data / "qed_nq.json", pooled=True),
         Source("selqa", data / "selqa_sentences.json", pooled=True),
@@ -88,20 +103,57 @@ def development(data: Path) -> list[Source]:
     return [source for source in found if source.path.exists()]
 
 
+def prepare(every: Sequence[Source], work: Path) -> None:
+    """Make the examples of every source that are not in the work folder yet."""
+    missing = [source for source in every if not _file(source, work).exists()]
+    with ProcessPoolExecutor(PREPARING, mp_context=get_context("spawn")) as pool:
+        for done in [pool.submit(_prepare, source, work) for source in missing]:
+            done.result()
+
+
+def _prepare(source: Source, work: Path) -> None:
+    torch.set_num_threads(1)
+    file = _file(source, work)
+    part = file.with_suffix(".part")
+    with gzip.open(part, "wt", encoding="utf-8") as stream:
+        library = work / f"library-{_name(source)}-{_key(source)}"
+        examples = examples_of(
+            source.load(source.path), source.name, library, pooled=source.pooled, progress=_say(source.name)
+        )
+        for example in examples:
+            stream.write(json.dumps(asdict(example), default=_as_text) + "\n")
+    part.replace(file)
+
+
+def _say(name: str) -> Callable[[str, int, int], None]:
+    """A line whenever another tenth is done: bars of two processes would paint over each other."""
+    said: set[tuple[str, int]] = set()
+
+    def progress(stage: str, done: int, total: int) -> None:
+        tenth = (stage, 10 * done // total)
+        if tenth not in said:
+            said.add(tenth)
+            click.echo(f"{stage} {name}: {done} of {total} documents")
+
+    return progress
+
+
+def _file(source: Source, work: Path) -> Path:
+    return work / f"{_name(source)}-{VERSION}-{_key(source)}.jsonl.gz"
+
+
+def _name(source: Source) -> str:
+    return source.name.replace(" ", "-")
+
+
+def _key(source: Source) -> str:
+    """Of the bytes that the examples are made of."""
+    return f"{CHUNKING}-{_digest(source.path)}"
+
+
 def prepared(source: Source, work: Path) -> list[Example]:
-    """The source's examples; from the work folder when they were made of the same bytes before."""
-    name = source.name.replace(" ", "-")
-    key = f"{CHUNKING}-{_digest(source.path)}"
-    file = work / f"{name}-{VERSION}-{key}.jsonl.gz"
-    if not file.exists():
-        part = file.with_suffix(".part")
-        with gzip.open(part, "wt", encoding="utf-8") as stream:
-            library = work / f"library-{name}-{key}"
-            examples = examples_of(source.path, source.name, library, pooled=source.pooled)
-            for example in examples:
-                stream.write(json.dumps(asdict(example), default=_as_text) + "\n")
-        part.replace(file)
-    with gzip.open(file, "rt", encoding="utf-8") as stream:
+    """The source's examples, from the work folder."""
+    with gzip.open(_file(source, work), "rt", encoding="utf-8") as stream:
         return [_example(json.loads(line)) for line in stream]
 
 
@@ -133,7 +185,7 @@ def _digest(path: Path) -> str:
 
 
 def _kept(example: Example) -> bool:
-    return example.source in CALIBRATED and held_out(example.document)
+    return example.source in KEPT and held_out(example.document)
 
 
 def _fit(examples: Sequence[Example], scorer: SentenceScorer) -> dict[str, Any]:
@@ -237,6 +289,8 @@ def main(data: Path, work: Path, out: Path, threads: int) -> None:
     made = work / "model"
     made.mkdir(parents=True, exist_ok=True)
     encoder = Encoder(bundled_folder() / "tokenizer.json")
+    click.echo("==> preparing")
+    prepare([*sources(data), *development(data)], work)
     examples = [example for source in sources(data) for example in prepared(source, work)]
     seen = [example for example in examples if not _kept(example)]
     measured = _measured(data, work, RECIPE.seed)

@@ -39,6 +39,7 @@ class Epoch:
 
     shares: dict[str, float]  # how much of each source is read; 1 is all of it once
     wrong_windows: float = 2.0  # read beside a first one, which answers if one does; on average
+    restart: float = 0.0  # above 0 the rates, having come down, begin anew at this share of the recipe's
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Recipe:
     head_rate: float = 5e-4
     weight_decay: float = 0.01
     warm_up_steps: int = 150
-    decay_share: float = 0.5  # of the steps, at the end; constant before (Hu et al. 2024, arXiv:2404.06395)
+    decay_share: float = 0.5  # of a cycle's steps, at its end; constant before
     focus_weight: float = 0.2
     swaps: dict[str, float] = field(default_factory=dict)  # share of a source's answerable questions, changed
     averaging: float = 0.999  # decay of the moving average that is kept (Polyak and Juditsky 1992)
@@ -105,19 +106,26 @@ class Step:
 
 def steps_of(recipe: Recipe, examples: Sequence[Example]) -> list[Step]:
     """Every step, in order."""
-    planned = [
-        (questions, epoch.wrong_windows)
-        for number, epoch in enumerate(recipe.epochs)
-        for questions in _questions(recipe, number, epoch, examples)
-    ]
+    cycles: list[list[Step]] = [[]]  # each with rates that go up and down once
+    peak = 1.0
+    for number, epoch in enumerate(recipe.epochs):
+        if epoch.restart:
+            cycles.append([])
+            peak = epoch.restart
+        cycles[-1] += [
+            Step(tuple(questions), epoch.wrong_windows, peak)
+            for questions in _questions(recipe, number, epoch, examples)
+        ]
     return [
-        Step(tuple(questions), wrong_windows, _rate(at, len(planned), recipe))
-        for at, (questions, wrong_windows) in enumerate(planned)
+        replace(step, rate=step.rate * _rate(at, len(cycle), recipe))
+        for cycle in cycles
+        for at, step in enumerate(cycle)
     ]
 
 
 def _rate(step: int, total: int, recipe: Recipe) -> float:
-    """Linear up, constant, linear down to zero."""
+    """Linear up, constant, linear down to zero, within a cycle (Loshchilov and Hutter 2017, arXiv:1608.03983,
+    with the shape of Hu et al. 2024, arXiv:2404.06395)."""
     return min((step + 1) / recipe.warm_up_steps, (total - step) / (recipe.decay_share * total), 1.0)
 
 
