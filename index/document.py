@@ -57,12 +57,21 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where the text from `start` on, up to the next place, stands in its source: "p. 4", "12:31"."""
+
+    start: int
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
 class Parsed:
     """A parser's result: the normalised text and its parts."""
 
     text: str
     parts: tuple[Part, ...]
     title: str | None = None  # from metadata (front matter), where there is some
+    places: tuple[Place, ...] = ()  # in order of `start`, where the format has pages or times
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +130,12 @@ class Document:
     blocks: tuple[Block, ...]
     sentences: tuple[Sentence, ...]
     name: str = ""  # file name that it came with
+    places: tuple[Place, ...] = ()  # in order of `start`; none where the format knows no pages or times
+
+    def place_of(self, offset: int) -> str | None:
+        """The page or time that this offset stands at, as a citation names it."""
+        number = bisect_right(self.places, offset, key=lambda place: place.start)
+        return self.places[number - 1].label if number else None
 
     @cached_property
     def _sentence_starts(self) -> list[int]:
@@ -157,11 +172,16 @@ def assemble(parsed: Parsed, *, document_id: str, name: str) -> Document:
         for number, block in enumerate(blocks)
         for start, end in sentence_spans(parsed.text, block.start, block.end, by_line=block.kind == "code")
     )
-    return Document(document_id, title, parsed.text, sections, blocks, sentences, name)
+    return Document(document_id, title, parsed.text, sections, blocks, sentences, name, parsed.places)
 
 
 def check_parts(parsed: Parsed) -> None:
-    """Raise ValueError unless the parts are ordered, disjoint, inside the text and cover all of it."""
+    """Raise ValueError unless the parts are ordered, disjoint, inside the text and cover all of it, and the
+    places are ordered and inside it.
+    """
+    starts = [place.start for place in parsed.places]
+    if any(not 0 <= start <= len(parsed.text) for start in starts) or starts != sorted(set(starts)):
+        raise ValueError(f"places {starts} are not in order or leave the text")
     at = 0
     for part in parsed.parts:
         start = part.outer_start

@@ -20,7 +20,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from index.analysis import terms
-from index.document import Block, Document, Section, Sentence
+from index.document import Block, Document, Place, Section, Sentence
 from index.embedding import FloatArray
 from index.errors import (
     DocumentNotFoundError,
@@ -73,6 +73,13 @@ MIGRATIONS: tuple[str, ...] = (
         prefix, body, tokenize = "unicode61 remove_diacritics 0 tokenchars '.'"
     );
     CREATE VIRTUAL TABLE passage_vocabulary USING fts5vocab(passage_terms, 'row');
+    """,
+    """
+    CREATE TABLE places (
+        document_id TEXT NOT NULL REFERENCES documents(id) ON DELETE CASCADE, position INTEGER NOT NULL,
+        start INTEGER NOT NULL, label TEXT NOT NULL,
+        PRIMARY KEY (document_id, position)
+    ) WITHOUT ROWID;
     """,
 )
 """Schema steps, oldest first; the database's `user_version` is how many were applied. Append, never edit."""
@@ -169,7 +176,12 @@ class Store:
         ).rowcount
         if not inserted:
             return False
-        for table, values in (("blocks", document.blocks), ("sentences", document.sentences)):
+        structure: dict[str, Sequence[Block] | Sequence[Sentence] | Sequence[Place]] = {
+            "blocks": document.blocks,
+            "sentences": document.sentences,
+            "places": document.places,
+        }
+        for table, values in structure.items():
             self._insert(table, document.id, [astuple(value) for value in values])
         self._insert("sections", document.id, [_section_row(section) for section in document.sections])
         return True
@@ -249,7 +261,7 @@ class Store:
     def document(self, document_id: str) -> Document:
         """Raises DocumentNotFoundError."""
         self.require(document_id)
-        with self._lock:  # one state of the database for all four tables
+        with self._lock:  # one state of the database for all the tables
             ((title, text, name),) = self._rows(
                 "SELECT title, text, name FROM documents WHERE id = ?", document_id
             )
@@ -258,6 +270,7 @@ class Store:
             )
             blocks = self._structure("kind, start, end, section, label_start, context", "blocks", document_id)
             sentences = self._structure("start, end, block", "sentences", document_id)
+            places = self._structure("start, label", "places", document_id)
         return Document(
             document_id,
             title,
@@ -266,6 +279,7 @@ class Store:
             tuple(Block(*row) for row in blocks),
             tuple(Sentence(*row) for row in sentences),
             name,
+            tuple(Place(*row) for row in places),
         )
 
     def _structure(self, columns: str, table: str, document_id: str) -> list[tuple[Any, ...]]:

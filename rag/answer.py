@@ -38,6 +38,7 @@ class Quote:
     context: tuple[int, int] | None = (
         None  # what it leans on: the sentence before, the question, a table's header
     )
+    place: str | None = None  # page or time in the source, where it has them: "p. 4", "12:31"
 
     def is_exact(self, document: Document) -> bool:
         """True when the text stands at its offsets in the document and the focus lies inside it."""

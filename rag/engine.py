@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from index import Library
 from index.errors import QuestionError, QuothError
 from rag.answer import Answer, Quote, Turn
-from rag.conversation import is_small_talk, resolve
+from rag.conversation import MAX_TURNS, is_small_talk, resolve
 from rag.reader import Reader
 from rag.reader.trained import TrainedReader
 from rag.retrieval import retrieve
@@ -69,9 +69,10 @@ class Engine:
         say how it was taken. Small talk is not searched.
 
         The answer's status is "empty" when there is no document to search. Raises QuestionError (blank, too
-        long), DocumentNotFoundError, ModelMismatchError and ModelError.
+        long, also of an earlier turn), DocumentNotFoundError, ModelMismatchError and ModelError.
         """
         question = self._checked(question)
+        turns = [self._earlier(turn) for turn in history[-MAX_TURNS:]]
         chosen = self._chosen(documents)
         if not self._library.passage_count(chosen):
             return Answer(question, question, "empty", 0.0)
@@ -80,7 +81,7 @@ class Engine:
         with self._timed("retrieve"):
             retrieved = retrieve(self._library, question, chosen)
         with self._timed("resolve"):
-            meant = resolve(question, history, retrieved)
+            meant = resolve(question, turns, retrieved)
             if meant.leans:
                 retrieved = retrieve(self._library, meant.question, chosen)
         with self._timed("read"):
@@ -102,6 +103,13 @@ class Engine:
         if any("\ud800" <= char <= "\udfff" for char in question):
             raise QuestionError("the question holds half of a character (a lone surrogate); type it again")
         return question
+
+    def _earlier(self, turn: Turn) -> Turn:
+        try:
+            self._checked(turn.question)
+        except QuestionError as error:
+            raise QuestionError(f"in the history, {error}") from None
+        return turn
 
     def _chosen(self, documents: Sequence[str] | None) -> list[str] | None:
         if documents is None:

@@ -75,6 +75,7 @@ def _quote(span: Span) -> Quote:
         focus=span.focus,
         score=span.score,
         context=context_of(document, number),
+        place=document.place_of(span.start),
     )
 
 

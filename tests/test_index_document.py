@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from index import Document
-from index.document import Parsed, Part, assemble, check_parts
+from index.document import Parsed, Part, Place, assemble, check_parts
 from index.errors import EmptyDocumentError
 from index.formats import parse
 
@@ -222,3 +222,24 @@ def test_the_same_sentence_twice_has_two_places() -> None:
 def test_parts_that_overlap_or_leave_text_out_are_a_defect(parts: tuple[Part, ...]) -> None:
     with pytest.raises(ValueError, match=r"part|text"):
         assemble(Parsed("one 2", parts), document_id="test", name="x")
+
+
+def paged() -> Document:
+    places = (Place(4, "p. 1"), Place(9, "p. 2"))
+    return assemble(
+        Parsed("one two. three.", (Part("paragraph", 0, 15),), places=places), document_id="x", name="x"
+    )
+
+
+@pytest.mark.parametrize(
+    ("offset", "place"), [(0, None), (4, "p. 1"), (8, "p. 1"), (9, "p. 2"), (14, "p. 2")]
+)
+def test_an_offset_stands_at_the_last_place_before_it(offset: int, place: str | None) -> None:
+    assert paged().place_of(offset) == place
+
+
+@pytest.mark.parametrize("starts", [(3, 2), (2, 2), (-1,), (6,)])
+def test_places_out_of_order_or_outside_are_a_defect(starts: tuple[int, ...]) -> None:
+    places = tuple(Place(start, "p. 1") for start in starts)
+    with pytest.raises(ValueError, match="places"):
+        assemble(Parsed("one 2", (Part("paragraph", 0, 5),), places=places), document_id="x", name="x")

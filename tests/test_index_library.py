@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ import pytest
 from conftest import BUNDLED_BYTES
 
 from index import Library
+from index.document import Place
 from index.embedding import FakeEmbedder
 from index.errors import (
     DocumentNotFoundError,
@@ -27,6 +30,7 @@ from index.errors import (
     SourceNotFoundError,
     UnsupportedFormatError,
 )
+from index.formats import parse
 from index.library import VECTORS
 from index.store import DATABASE, MIGRATIONS
 
@@ -55,6 +59,23 @@ def test_added_document_comes_back_whole(library: Library) -> None:
         (record,) = again.documents()
     assert (record.id, record.title, record.name) == (added.id, added.title, "summary.txt")
     assert (record.n_sentences, record.n_characters) == (len(added.sentences), len(added.text))
+
+
+def test_pages_come_back_too(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed = dataclasses.replace(parse(CATS, "cats.txt"), places=(Place(0, "p. 1"), Place(20, "p. 2")))
+    monkeypatch.setattr("index.library.parse", lambda data, name: parsed)
+    added = library.add(CATS, name="cats.pdf")
+    with reopen(library) as again:
+        assert again.document(added.id).places == parsed.places
+
+
+def test_a_library_of_an_earlier_version_is_brought_up_to_date(library: Library) -> None:
+    added = library.add(CATS, name="cats.txt")
+    library.close()
+    with closing(sqlite3.connect(library.folder / DATABASE)) as connection:
+        connection.executescript("DROP TABLE places; PRAGMA user_version = 1;")
+    with reopen(library) as again:
+        assert again.document(added.id) == added
 
 
 def test_same_content_twice_is_one_document(library: Library, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from index import Library
 from index.embedding import Embedder, FakeEmbedder
+from index.errors import QuestionError
 from rag import Answer, Engine, Quote, Turn
 from rag.conversation import MAX_TURNS, is_small_talk, resolve
 from rag.conversation.cues import CUES, _cues_of_words, return_to
@@ -189,6 +190,19 @@ def test_a_history_without_answers_will_do(library: Library) -> None:
     library.add(b"Pets\n\nCats sleep all day. Dogs bark at night.\n", name="pets.txt")
     answer = Engine(library).ask("and why?", history=[Turn("When do cats sleep?")])
     assert answer.resolved_question == "and why? (When do cats sleep?)"
+
+
+@pytest.mark.parametrize("earlier", [" ", "x" * 5_001, "\ud800"])
+def test_a_question_of_the_history_is_checked_like_any(library: Library, earlier: str) -> None:
+    library.add(b"Pets\n\nCats sleep all day. Dogs bark at night.\n", name="pets.txt")
+    with pytest.raises(QuestionError, match="in the history"):
+        Engine(library).ask("and why?", history=[Turn(earlier)])
+
+
+def test_turns_before_the_last_twenty_are_not_looked_at(library: Library) -> None:
+    library.add(b"Pets\n\nCats sleep all day. Dogs bark at night.\n", name="pets.txt")
+    history = [Turn(" "), *[Turn("When do cats sleep?")] * MAX_TURNS]
+    assert Engine(library).ask("and why?", history=history).resolution == "ellipsis"
 
 
 def test_nothing_retrieved_is_no_obstacle() -> None:

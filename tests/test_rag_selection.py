@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from conftest import document_of
 
 from index import Document
+from index.document import Place
 from index.passages import Passage
 from index.store import StoredPassage
 from rag.reader import OperatingPoint, Reading, Span
@@ -94,6 +97,13 @@ def test_what_a_sentence_leans_on(document: Document) -> None:
     assert found["They hunt at dusk."] == "Cats sleep sixteen hours a day."
     assert found["Dogs bark at strangers."] == "Why do dogs bark?"
     assert found["This scares thieves."] == "Dogs bark at strangers."
+
+
+def test_a_quote_knows_its_page(document: Document) -> None:
+    start = document.sentences[1].start
+    paged = dataclasses.replace(document, places=(Place(0, "p. 1"), Place(start, "p. 2")))
+    reading = Reading((span(paged, 0, 0.9), span(paged, 1, 0.8)), 0.9)
+    assert [quote.place for quote in select(reading, POINT)[1]] == ["p. 1", "p. 2"]
 
 
 def test_a_table_row_leans_on_its_header() -> None:

@@ -17,10 +17,13 @@ from ui_fixtures import CHROMIUM, CHROMIUM_FLAGS, DESKTOP, PHONE, SteeredReader,
 from index import Library
 from index.embedding import Embedder, FakeEmbedder
 from index.errors import ModelError
+from rag.conversation.talk import Spoken, load_talks
 from rag.reader import OperatingPoint
 
 RADAR = "Why did Tesla remove radar and lidar?"
 NOT_IN_IT = "Which GPU did Karpathy buy in Paris?"
+
+SAMPLE = Path(__file__).parent / "data" / "authored_dev"
 
 expect.set_options(timeout=20_000)
 
@@ -284,6 +287,47 @@ def test_a_question_that_fails_is_given_back(open_page: OpenPage, url: str) -> N
     expect(page.get_by_role("alert")).to_contain_text("5,000")
     expect(page.get_by_label("Your question")).to_have_value("x" * 5_001)
     expect(page.locator(".turn")).to_have_count(0)
+
+
+# Conversation
+
+
+def test_a_conversation_is_understood_turn_by_turn(open_page: OpenPage, own_library: Library) -> None:
+    [talk] = [each for each in load_talks(SAMPLE) if each.name.startswith("f-garden")]
+    own_library.add(talk.content, name=talk.name)
+    with served(own_library) as address:
+        page = open_page(address)
+        before: Spoken | None = None
+        for number, turn in enumerate(talk.conversations[0]):
+            ask(page, turn.question)
+            resolved = page.locator(".turn").nth(number).locator(".resolved")
+            if turn.leans:
+                assert before
+                expect(resolved).to_contain_text(f"Understood as: {turn.question} ({before.question})")
+            else:
+                expect(resolved).to_have_count(0)
+            before = turn
+        assert number == 4
+        plums = page.locator(".turn").nth(1).locator(".words").first
+        assert plain(plums.text_content()).startswith("Leave plums alone until July")
+
+
+def test_a_follow_up_is_asked_as_it_was_typed(open_page: OpenPage, url: str) -> None:
+    page = answered_page(open_page, url)
+    ask(page, "and why not?")
+    page.locator(".turn").last.get_by_role("button", name="Ask it as I typed it").click()
+    expect(page.locator(".turn:not(.pending)")).to_have_count(3)
+    last = page.locator(".turn").last
+    expect(last.locator(".asked")).to_have_text("and why not?")
+    expect(last.locator(".resolved")).to_have_count(0)
+
+
+def test_thanks_are_not_searched(open_page: OpenPage, url: str) -> None:
+    page = answered_page(open_page, url)
+    ask(page, "thanks!")
+    last = page.locator(".turn").last
+    expect(last.locator(".line")).to_have_text("You’re welcome. Ask anything about the document.")
+    expect(last.locator(".lead, .passages, .confidence")).to_have_count(0)
 
 
 # Documents

@@ -298,7 +298,7 @@ def _quote_view(n: int, quote: Quote, context: ContextView | None, document: Doc
         "n": n,
         "document": document.id,
         "title": one_line(document.title),
-        "section": SECTION_SEPARATOR.join(quote.section),
+        "section": ", ".join(filter(None, [SECTION_SEPARATOR.join(quote.section), quote.place])),
         "before": document.text[quote.start : start],
         "focus": document.text[start:end],
         "after": document.text[end : quote.end],

@@ -110,7 +110,7 @@ def _emphasised(quote: Quote) -> Text:
 
 def _citation(quote: Quote, document: Document) -> str:
     """`Section › Subsection · Title`, the title only where it is not the section."""
-    path = " › ".join(map(printable, quote.section))
+    path = ", ".join(filter(None, [" › ".join(map(printable, quote.section)), printable(quote.place or "")]))
     title = printable(document.title)
     return path if title == path else f"{path} · {title}"
 

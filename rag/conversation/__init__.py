@@ -24,6 +24,9 @@ from rag.retrieval import Retrieved
 MAX_TURNS = 20
 """Earlier turns that count."""
 
+MAX_QUOTE_CHARS = 2_000
+"""Of a quote of the history, which comes from the caller, so much is looked at."""
+
 WEIGHTS = "weights.json"
 
 _SMALL_TALK = frozenset(
@@ -130,7 +133,11 @@ def _turn_about(topic: str, turns: Sequence[Turn]) -> Turn:
 
 def _texts(turns: Sequence[Turn]) -> list[str]:
     """The questions and what was quoted first for each."""
-    return [text for turn in turns for text in (turn.question, *(quote.text for quote in _quoted(turn)[:1]))]
+    return [
+        text
+        for turn in turns
+        for text in (turn.question, *(quote.text[:MAX_QUOTE_CHARS] for quote in _quoted(turn)[:1]))
+    ]
 
 
 def _quoted(turn: Turn) -> tuple[Quote, ...]:

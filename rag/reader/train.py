@@ -52,6 +52,21 @@ RECIPE = Recipe(
     epochs=(
         Epoch({"squad": 1.0, "qed": 1.0, "selqa": 1.0, "authored": 1.0}),
         Epoch({"squad": 0.15, "authored_2": 1.0}, wrong_windows=2.5),
+        Epoch(
+            {"squad": 0.2, "qed": 0.3, "selqa": 0.2, "authored": 0.08, "authored_2": 0.08, "talks": 0.7},
+            restart=0.5,
+        ),
+        Epoch(
+            {
+                "squad": 0.3,
+                "qed": 0.3,
+                "selqa": 0.2,
+                "authored": 0.1,
+                "authored_2": 0.1,
+                "authored_3": 1.0,
+                "talks": 0.7,
+            }
+        ),
     ),
 )
 
