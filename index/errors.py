@@ -36,6 +36,10 @@ class QuestionError(QuothError):
     """The question is blank or too long, or the history that came with it is malformed."""
 
 
+class TitleError(QuothError):
+    """A document cannot be called this."""
+
+
 class DocumentNotFoundError(QuothError):
     """No document with this id is in the library."""
 

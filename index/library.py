@@ -22,9 +22,9 @@ from typing import Self
 
 import numpy as np
 
-from index.document import Document, assemble
+from index.document import Document, assemble, one_line
 from index.embedding import Embedder, FloatArray, SentenceTransformerEmbedder
-from index.errors import DocumentTooLargeError, ModelMismatchError, SourceNotFoundError
+from index.errors import DocumentTooLargeError, ModelMismatchError, SourceNotFoundError, TitleError
 from index.formats import parse
 from index.passages import CHUNKING, Passage, divide
 from index.store import DocumentRecord, Store, StoredPassage
@@ -37,9 +37,21 @@ BUNDLED = "hacking_the_universe.txt"
 MAX_DOCUMENT_BYTES = 64 * 2**20
 EMBED_BATCH = 32
 CACHED_DOCUMENTS = 64
+MAX_TITLE_CHARS = 300
 
 Progress = Callable[[str, int, int], None]
 """Called as (stage, done, total); stages are "read", "embed" (in passages) and "store"."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RemovedDocument:
+    """A document that is no longer in the library, with all that putting it back needs."""
+
+    document: Document
+    number: int  # its place in the list
+    added: str  # ISO 8601, UTC
+    passages: Sequence[StoredPassage]
+    manifest: dict[str, str]  # what its vectors were made with
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,7 +129,7 @@ class Library:
         self._check_manifest()
         indexed = self._index_document(document, report)
         report("store", 0, 1)
-        self._insert(indexed)
+        self._insert(indexed, _now())
         report("store", 1, 1)
         return document
 
@@ -131,18 +143,49 @@ class Library:
             self._store.set_meta("bundled", document.id)
         return document
 
-    def remove(self, document_id: str) -> None:
-        """Remove a document and all that was derived from it. Raises DocumentNotFoundError."""
+    def remove(self, document_id: str) -> RemovedDocument:
+        """Remove a document and all that was derived from it; `put_back` undoes it.
+
+        Raises DocumentNotFoundError.
+        """
         with self._lock:
             with self._store.writing():
                 index = self._vectors()  # of the state that this transaction changes
-                self._store.require(document_id)
+                document = self._store.document(document_id)
+                passages = self._store.passages(self._store.passage_ids([document_id]).tolist())
+                removed = RemovedDocument(
+                    document, *self._store.place_in_list(document_id), passages, self._manifest()
+                )
                 ids = self._store.delete_passages(document_id)
                 self._store.delete_document(document_id)
                 generation = self._store.advance_generation()
             self._documents.pop(document_id, None)
             index.remove(ids)
             self._keep(index, generation)
+        return removed
+
+    def put_back(self, removed: RemovedDocument) -> Document:
+        """Undo a removal: the document is in its place in the list again, nothing is embedded anew.
+
+        Where the library was embedded with another model in the meantime, the document is too.
+        """
+        if removed.manifest == self._manifest():
+            passages = [stored.passage for stored in removed.passages]
+            vectors = [np.vstack([stored.vector, stored.sentence_vectors]) for stored in removed.passages]
+            indexed = _Indexed(removed.document, passages, vectors)
+        else:
+            indexed = self._index_document(removed.document, _silent)
+        self._insert(indexed, removed.added, removed.number)
+        return removed.document
+
+    def rename(self, document_id: str, title: str) -> None:
+        """Give a document another title. Raises TitleError (blank, too long) and DocumentNotFoundError."""
+        title = one_line(title)
+        if not title or len(title) > MAX_TITLE_CHARS:
+            raise TitleError(f"a title has 1 to {MAX_TITLE_CHARS} characters, and this one {len(title):,}")
+        with self._store.writing():
+            self._store.require(document_id)
+            self._store.set_title(document_id, title)
 
     def documents(self) -> tuple[DocumentRecord, ...]:
         """Every document, oldest first."""
@@ -151,8 +194,8 @@ class Library:
     def document(self, document_id: str) -> Document:
         """The whole document. Raises DocumentNotFoundError."""
         with self._lock:
-            self._store.require(document_id)  # another process may have removed it
-            if document_id not in self._documents:
+            title = self._store.title(document_id)  # another process may have changed or removed it
+            if document_id not in self._documents or self._documents[document_id].title != title:
                 self._documents[document_id] = self._store.document(document_id)
             self._documents.move_to_end(document_id)
             while len(self._documents) > CACHED_DOCUMENTS:
@@ -232,12 +275,12 @@ class Library:
             report("embed", len(vectors), len(passages))
         return _Indexed(document, passages, vectors)
 
-    def _insert(self, indexed: _Indexed) -> None:
+    def _insert(self, indexed: _Indexed, added: str, number: int | None = None) -> None:
         with self._lock:
             with self._store.writing():
                 self._check_manifest()  # another process may have changed the model since
                 index = self._vectors()  # of the state that this transaction changes
-                if not self._store.insert_document(indexed.document, _now()):
+                if not self._store.insert_document(indexed.document, added, number):
                     return
                 ids = self._store.insert_passages(indexed.document, indexed.passages, indexed.vectors)
                 self._write_manifest()

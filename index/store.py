@@ -168,11 +168,12 @@ class Store:
         self.set_meta("generation", generation)
         return generation
 
-    def insert_document(self, document: Document, added: str) -> bool:
-        """False when another writer was first with the same content."""
+    def insert_document(self, document: Document, added: str, number: int | None = None) -> bool:
+        """False when another writer was first with the same content. `number` is its place in the list."""
         inserted = self._connection.execute(
-            "INSERT OR IGNORE INTO documents (id, title, name, added, text) VALUES (?, ?, ?, ?, ?)",
-            (document.id, document.title, document.name, added, document.text),
+            """INSERT OR IGNORE INTO documents (number, id, title, name, added, text)
+               VALUES (?, ?, ?, ?, ?, ?)""",
+            (number, document.id, document.title, document.name, added, document.text),
         ).rowcount
         if not inserted:
             return False
@@ -236,6 +237,9 @@ class Store:
         self._connection.executemany("DELETE FROM passages WHERE id = ?", rows)
         return ids
 
+    def set_title(self, document_id: str, title: str) -> None:
+        self._connection.execute("UPDATE documents SET title = ? WHERE id = ?", (title, document_id))
+
     def delete_document(self, document_id: str) -> None:
         self._connection.execute("DELETE FROM documents WHERE id = ?", (document_id,))
 
@@ -253,10 +257,25 @@ class Store:
         return bool(self._rows("SELECT 1 FROM documents WHERE id = ?", document_id))
 
     def require(self, document_id: str) -> None:
-        if not self.has(document_id):
+        """Raises DocumentNotFoundError."""
+        self.title(document_id)
+
+    def title(self, document_id: str) -> str:
+        """Raises DocumentNotFoundError."""
+        return str(self._entry("title", document_id)[0])
+
+    def place_in_list(self, document_id: str) -> tuple[int, str]:
+        """The document's number and when it was added. Raises DocumentNotFoundError."""
+        number, added = self._entry("number, added", document_id)
+        return int(number), str(added)
+
+    def _entry(self, columns: str, document_id: str) -> tuple[Any, ...]:
+        rows = self._rows(f"SELECT {columns} FROM documents WHERE id = ?", document_id)
+        if not rows:
             raise DocumentNotFoundError(
                 f"no document {document_id[:80]!r} in the library; `quoth list` shows what is there"
             )
+        return rows[0]
 
     def document(self, document_id: str) -> Document:
         """Raises DocumentNotFoundError."""

@@ -28,6 +28,7 @@ from index.errors import (
     ModelMismatchError,
     NotTextError,
     SourceNotFoundError,
+    TitleError,
     UnsupportedFormatError,
 )
 from index.formats import parse
@@ -125,6 +126,49 @@ def test_removed_document_is_gone_everywhere(library: Library) -> None:
             rows = connection.execute(f"SELECT count(*) FROM {table} WHERE document_id = ?", (cats.id,))
             assert rows.fetchone() == (0,), table
     connection.close()
+
+
+def test_a_removed_document_is_put_back_as_it_was(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    cats, dogs = library.add(CATS, name="cats.txt"), library.add(DOGS, name="dogs.txt")
+    records, found = library.documents(), library.matching(["sleep"], 10)
+    removed = library.remove(cats.id)
+    monkeypatch.setattr(library.embedder, "embed_passages", None)  # it has what it needs
+    assert library.put_back(removed) == cats
+    assert library.documents() == records
+    assert library.document(cats.id) == cats
+    assert nearest_text(library, "How long do cats sleep?", [cats.id])
+    assert len(library.matching(["sleep"], 10)) == len(found)
+    assert library.put_back(removed) == cats  # twice is once
+    assert [record.id for record in library.documents()] == [cats.id, dogs.id]
+
+
+def test_a_document_put_back_into_another_models_library_is_embedded(library: Library) -> None:
+    library.add(DOGS, name="dogs.txt")
+    removed = library.remove(library.add(CATS, name="cats.txt").id)
+    library.close()
+    another = FakeEmbedder(dimension=32)
+    another.fingerprint = "fake-2"
+    with Library.open(library.folder, embedder=another) as other:
+        other.reindex()
+        other.put_back(removed)
+        assert nearest_text(other, "How long do cats sleep?", [removed.document.id])
+
+
+def test_a_document_is_renamed_for_every_process(library: Library) -> None:
+    cats = library.add(CATS, name="cats.txt")
+    with Library.open(library.folder, embedder=library.embedder) as other:
+        assert other.document(cats.id).title == "All about cats"
+        library.rename(cats.id, "  Cats \n and more ")
+        assert library.documents()[0].title == "Cats and more"
+        assert other.document(cats.id).title == "Cats and more"
+
+
+@pytest.mark.parametrize("title", ["", " \n", "x" * 301])
+def test_a_title_that_is_none_is_refused(library: Library, title: str) -> None:
+    cats = library.add(CATS, name="cats.txt")
+    with pytest.raises(TitleError, match="1 to 300"):
+        library.rename(cats.id, title)
+    assert library.document(cats.id).title == "All about cats"
 
 
 def test_removing_what_is_not_there_changes_nothing(library: Library) -> None:

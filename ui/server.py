@@ -33,6 +33,7 @@ from index.errors import (
     ModelError,
     NotTextError,
     QuestionError,
+    TitleError,
     UnsupportedFormatError,
 )
 from rag import Answer, Engine, Turn
@@ -51,6 +52,7 @@ FOREIGN = "Quoth answers only to its own address on this machine."
 
 STATUS_OF_ERROR: tuple[tuple[type[QuothError], HTTPStatus], ...] = (
     (QuestionError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (TitleError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (DocumentNotFoundError, HTTPStatus.NOT_FOUND),
     (DocumentTooLargeError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (UnsupportedFormatError, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
