@@ -61,8 +61,8 @@ RECIPE = Recipe(
                 "squad": 0.3,
                 "qed": 0.3,
                 "selqa": 0.2,
-                "authored": 0.1,
-                "authored_2": 0.1,
+                "authored": 0.06,
+                "authored_2": 0.06,
                 "authored_3": 1.0,
                 "talks": 0.7,
             }
