@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from index import Document, Library
+from index.embedding import SentenceTransformerEmbedder
 from rag.evaluation import Article, Gold, gold_of, overlap
 from rag.reader.encoding import ToRead
 from rag.reader.features import EVIDENCE, candidates_of, closeness, evidence_matrix, worth_reading
@@ -110,7 +111,8 @@ def examples_of(
     A pooled source has one passage a document or a few: its wrong passages come from all of its documents.
     `progress(stage, done, total)` counts documents.
     """
-    with Library.open(folder) as library:
+    embedder = SentenceTransformerEmbedder(threads=1)  # sources are prepared side by side
+    with Library.open(folder, embedder=embedder) as library:
         documents = []
         for article in articles:
             documents.append(library.add(article.content, name=article.name))

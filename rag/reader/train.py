@@ -127,7 +127,6 @@ def prepare(every: Sequence[Source], work: Path) -> None:
 
 
 def _prepare(source: Source, work: Path) -> None:
-    torch.set_num_threads(1)
     file = _file(source, work)
     part = file.with_suffix(".part")
     with gzip.open(part, "wt", encoding="utf-8") as stream:
