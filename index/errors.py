@@ -33,7 +33,7 @@ class DocumentTooLargeError(DocumentError):
 
 
 class QuestionError(QuothError):
-    """The question is blank or too long, or the history that came with it is malformed."""
+    """The question is blank or too long, or what came with it (history, strictness) cannot be used."""
 
 
 class TitleError(QuothError):

@@ -29,7 +29,7 @@ class Engine:
     """Answers questions from one library. Safe to share between threads.
 
     `strict`, 0 to 1, moves the confidence that an answer needs: lower answers more readily, higher abstains
-    more readily, 0.5 is where both mistakes are rarest together.
+    more readily, 0.5 is where both mistakes are rarest together. `ask` can be told otherwise for one question.
     """
 
     def __init__(
@@ -60,18 +60,25 @@ class Engine:
         self._ready = True
 
     def ask(
-        self, question: str, documents: Sequence[str] | None = None, history: Sequence[Turn] = ()
+        self,
+        question: str,
+        documents: Sequence[str] | None = None,
+        history: Sequence[Turn] = (),
+        *,
+        strict: float | None = None,
     ) -> Answer:
         """Answer a question from these documents (ids; None: all of the library) in their own words.
 
         `history` holds the conversation's earlier turns, oldest first; the last twenty count. A question that
         leans on them is searched together with the one that it leans on: `resolved_question` and `resolution`
-        say how it was taken. Small talk is not searched.
+        say how it was taken. Small talk is not searched. `strict` is the engine's when left out.
 
         The answer's status is "empty" when there is no document to search. Raises QuestionError (blank, too
-        long, also of an earlier turn), DocumentNotFoundError, ModelMismatchError and ModelError.
+        long, also of an earlier turn, or a `strict` outside 0 to 1), DocumentNotFoundError,
+        ModelMismatchError and ModelError.
         """
         question = self._checked(question)
+        strict = self._strictness(strict)
         turns = [self._earlier(turn) for turn in history[-MAX_TURNS:]]
         chosen = self._chosen(documents)
         if not self._library.passage_count(chosen):
@@ -87,7 +94,7 @@ class Engine:
         with self._timed("read"):
             reading = self._reader.read(retrieved, meant.quoted)
         with self._timed("select"):
-            status, quotes = select(reading, self._reader.operating_point.moved(self._strict))
+            status, quotes = select(reading, self._reader.operating_point.moved(strict))
             check_exact(quotes, self._library)
         found = {"quotes" if status == "answered" else "leads": quotes}
         return Answer(question, meant.question, status, reading.confidence, **found, resolution=meant.kind)
@@ -103,6 +110,13 @@ class Engine:
         if any("\ud800" <= char <= "\udfff" for char in question):
             raise QuestionError("the question holds half of a character (a lone surrogate); type it again")
         return question
+
+    def _strictness(self, strict: float | None) -> float:
+        if strict is None:
+            return self._strict
+        if not 0 <= strict <= 1:
+            raise QuestionError(f"the strictness is {strict}; give a number from 0 to 1")
+        return strict
 
     def _earlier(self, turn: Turn) -> Turn:
         try:

@@ -118,6 +118,23 @@ def test_answers_come_from_the_documents_asked(library: Library) -> None:
     assert {quote.document_id for quote in both} == {cats.id, dogs.id}
 
 
+def test_strictness_is_an_argument_of_the_question(library: Library) -> None:
+    library.add_bundled()
+    engine = Engine(library, strict=1)
+    question = "Why did Tesla remove radar and lidar?"
+    abstained = engine.ask(question)
+    answered = engine.ask(question, strict=0)
+    assert (abstained.quotes, answered.leads) == ((), ())
+    assert answered.quotes[0] == abstained.leads[0]
+    assert engine.ask(question) == abstained
+
+
+@pytest.mark.parametrize("strict", [-0.1, 1.1, float("nan")])
+def test_a_strictness_that_is_none(library: Library, strict: float) -> None:
+    with pytest.raises(QuestionError, match="0 to 1"):
+        Engine(library).ask("Why?", strict=strict)
+
+
 def test_stages_are_timed(library: Library) -> None:
     library.add_bundled()
     seen: list[str] = []

@@ -124,6 +124,13 @@ def test_one_document_can_be_asked_alone(client: TestClient, module_library: Lib
     assert ask(client, documents=[record.id]).json()["quotes"]
 
 
+@pytest.mark.parametrize(("strict", "answered"), [(1, False), (0, True), (None, True)])
+def test_how_sure_an_answer_has_to_be_is_up_to_the_request(
+    client: TestClient, strict: float | None, answered: bool
+) -> None:
+    assert (ask(client, strict=strict).json()["status"] == "answered") == answered
+
+
 def test_documents_are_listed(client: TestClient, module_library: Library) -> None:
     assert client.get("/api/v1/documents").json() == [asdict(record) for record in module_library.documents()]
 
@@ -210,6 +217,8 @@ def test_an_unknown_document_is_a_404(client: TestClient) -> None:
         b'{"question": "secret \\ud800"}',
         b'{"question": "secret", "strictness": 1}',
         b'{"question": "secret", "documents": "all"}',
+        b'{"question": "secret", "strict": 1.5}',
+        b'{"question": "secret", "strict": NaN}',
         b'{"question": "secret", "history": [{"question": "a", "answer": {"status": "sure"}}]}',
     ],
 )

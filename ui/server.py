@@ -19,7 +19,7 @@ from anyio.to_thread import run_sync as in_thread
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -100,13 +100,15 @@ class ModelLoadingError(ModelError):
 
 
 class AskRequest(BaseModel):
-    """A question; `documents` are ids (all documents when left out), `history` the turns before it."""
+    """A question; `documents` are ids (all documents when left out), `history` the turns before it, `strict`
+    how sure the answer has to be, 0 to 1 (the server's setting when left out)."""
 
     model_config = ConfigDict(extra="forbid")
 
     question: str
     documents: tuple[str, ...] | None = None
     history: tuple[Turn, ...] = ()
+    strict: float | None = Field(None, ge=0, le=1, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
@@ -170,7 +172,7 @@ def create_api(library: Library, engine: Engine, startup: Startup) -> FastAPI:
 
     def answer(body: AskRequest) -> Answer:
         engine.load()  # nothing to do, unless the background could not
-        return engine.ask(body.question, body.documents, body.history)
+        return engine.ask(body.question, body.documents, body.history, strict=body.strict)
 
     @api.get("/documents")
     def documents() -> Sequence[DocumentRecord]:
