@@ -6,6 +6,7 @@ in the parsers, and travel to the screen unchanged: nobody looks a quote up agai
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -197,6 +198,14 @@ def check_parts(parsed: Parsed) -> None:
 def _title(parsed: Parsed, name: str) -> str:
     titles = (one_line(parsed.text[part.start : part.end]) for part in parsed.parts if part.kind == "title")
     return parsed.title or next(titles, "") or name or "Untitled"
+
+
+def nearest_occurrence(text: str, sought: str, near: int) -> int | None:
+    """Where the sought piece begins in the text: at `near`, or where it stands closest to that, or None."""
+    if text.startswith(sought, near):
+        return near
+    starts = (match.start() for match in re.finditer(re.escape(sought), text))
+    return min(starts, key=lambda start: abs(start - near), default=None)
 
 
 def one_line(text: str) -> str:

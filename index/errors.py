@@ -40,6 +40,14 @@ class TitleError(QuothError):
     """A document cannot be called this."""
 
 
+class RecordError(QuothError):
+    """A file holds no conversation of Quoth, or one that this version cannot read."""
+
+
+class FeedbackError(QuothError):
+    """What somebody said about an answer cannot be kept: it names no sentence, is malformed or too large."""
+
+
 class DocumentNotFoundError(QuothError):
     """No document with this id is in the library."""
 

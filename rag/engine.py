@@ -29,7 +29,7 @@ class Engine:
     """Answers questions from one library. Safe to share between threads.
 
     `strict`, 0 to 1, moves the confidence that an answer needs: lower answers more readily, higher abstains
-    more readily, 0.5 is where both mistakes are rarest together. `ask` can be told otherwise for one question.
+    more readily, 0.5 is where both mistakes are rarest together. A question may come with its own.
     """
 
     def __init__(

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index import Document, Library
+from index.document import nearest_occurrence
 from index.embedding import Embedder
 from index.errors import QuestionError, QuothError
 from index.formats import PARSERS
@@ -165,10 +166,7 @@ def gold_of(document: Document, article: Article, question: Question) -> Gold:
 
 def _place(document: Document, answer: str, expected: int) -> Span | None:
     """Where the answer stands: where it is expected, or nearest to that (reading a file may drop a rule)."""
-    if document.text.startswith(answer, expected):
-        return expected, expected + len(answer)
-    starts = (match.start() for match in re.finditer(re.escape(answer), document.text))
-    start = min(starts, key=lambda at: abs(at - expected), default=None)
+    start = nearest_occurrence(document.text, answer, expected)
     return None if start is None else (start, start + len(answer))
 
 
