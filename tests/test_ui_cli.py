@@ -42,7 +42,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def quoth(monkeypatch: pytest.MonkeyPatch) -> Quoth:
     """Runs a command in this process, with vectors that need no model."""
     monkeypatch.setattr("ui.settings.SentenceTransformerEmbedder", lambda model, threads: FakeEmbedder())
-    return lambda *args: CliRunner().invoke(cli, args, prog_name="quoth")
+    return lambda *args, stdin=None: CliRunner().invoke(cli, args, prog_name="quoth", input=stdin)
 
 
 @pytest.fixture
@@ -228,6 +228,62 @@ def test_a_question_that_cannot_be_asked_is_wrong_usage(quoth: Quoth, question: 
 def test_the_longest_question_is_a_setting(quoth: Quoth, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QUOTH_MAX_QUESTION_CHARS", "10")
     assert quoth("ask", "Is it longer?").exit_code == 2
+
+
+# Verifying
+
+RADAR = "Why did Tesla remove radar and lidar?"
+
+
+def test_what_was_answered_is_verified(quoth: Quoth) -> None:
+    answers = quoth("chat", "--json", stdin=f"{RADAR}\nWhat is Software 2.0?\n").stdout
+    verified = quoth("verify", "-", stdin=answers)
+    assert (verified.exit_code, verified.stderr) == (0, "")
+    *rows, summary = verified.stdout.splitlines()
+    assert {row.split("\t")[0] for row in rows} == {"right"}
+    assert summary == f"{len(rows)} quotes: {len(rows)} right"
+
+
+def test_an_answer_names_its_documents_so_that_a_new_version_is_found(quoth: Quoth, note: Path) -> None:
+    (added,) = json.loads(quoth("add", "--json", str(note)).stdout)
+    asked = quoth("ask", "--json", "--document", added["id"], "When was radar removed?").stdout
+    quoth("remove", added["id"])
+    assert json.loads(quoth("verify", "--json", "-", stdin=asked).stdout)["missing"] > 0
+    note.write_text("A new first sentence. " + NOTE, encoding="utf-8")
+    quoth("add", str(note))
+    verified = quoth("verify", "--json", "-", stdin=asked)
+    found = json.loads(verified.stdout)
+    assert (verified.exit_code, found["moved"], found["right"]) == (3, len(found["checks"]), 0)
+
+
+def test_a_forged_quote_does_not_pass(quoth: Quoth, tmp_path: Path) -> None:
+    answer = json.loads(quoth("ask", "--json", RADAR).stdout)
+    quote = (answer["quotes"] + answer["leads"])[0]
+    quote["text"] = quote["text"].replace("a", "o")
+    file = tmp_path / "answer.json"
+    file.write_text(json.dumps(answer), encoding="utf-8")
+    verified = quoth("verify", str(file))
+    assert verified.exit_code == 3
+    first = verified.stdout.splitlines()[0].split("\t")
+    assert first[0] == "changed"
+    assert f"{quote['start']}:{quote['end']}" in first[-1]
+
+
+@pytest.mark.parametrize("content", [None, NOTE, "{}"])
+def test_a_file_that_holds_no_conversation(quoth: Quoth, tmp_path: Path, content: str | None) -> None:
+    file = tmp_path / "talk.json"
+    if content is not None:
+        file.write_text(content, encoding="utf-8")
+    result = quoth("verify", str(file))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert str(file) in one_line(result.stderr)
+
+
+def test_nothing_to_verify_is_all_right(quoth: Quoth) -> None:
+    quoth("remove", listed(quoth)[0]["id"])
+    asked = quoth("ask", "--json", "Is anybody there?").stdout
+    verified = quoth("verify", "-", stdin=asked)
+    assert (verified.exit_code, verified.stdout) == (0, "There is no quote to verify.\n")
 
 
 # Measuring

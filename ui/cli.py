@@ -9,6 +9,7 @@ import functools
 import json
 import logging
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -19,8 +20,11 @@ from typing import Any
 import click
 
 from index import Document, DocumentRecord, Library
-from index.errors import DocumentError, DocumentNotFoundError, QuestionError, QuothError
+from index.errors import DocumentError, DocumentNotFoundError, QuestionError, QuothError, RecordError
 from rag.answer import Answer, Turn
+from rag.record import MAX_RECORD_BYTES, Record, cited, read_record
+from rag.verification import VERDICTS
+from rag.verification import verify as verify_quotes
 from ui import terminal
 from ui.settings import (
     Settings,
@@ -38,6 +42,7 @@ from ui.settings import (
 EXIT_ERROR = 1  # click's own code for a ClickException
 EXIT_USAGE = 2  # click's own code for a command line that it cannot read
 EXIT_ABSTAINED = 3
+EXIT_NOT_RIGHT = 3
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 _SHORT_ID = 8  # characters of an id in a list; any unique prefix names a document
@@ -187,9 +192,9 @@ def ask(
     with _library_with_summary(settings) as library, terminal.progress("asking"):
         documents = [_find(library, prefix).id for prefix in prefixes] or None
         answer = open_engine(settings, library).ask(question, documents)
-        sources = _cited(answer, library)
+        sources = _sources(answer, library)
     if as_json:
-        _print_json(asdict(answer))
+        _print_json(asdict(cited(answer, sources)))
     else:
         terminal.print_answer(answer, sources)
     if answer.status != "answered":
@@ -225,10 +230,53 @@ def chat(prefixes: tuple[str, ...], as_json: bool, settings: Settings) -> None:
                 continue
             answer = engine.ask(question, documents, () if line.startswith("!") else history)
             history.append(Turn(question, answer))
+            sources = _sources(answer, library)
             if as_json:
-                click.echo(json.dumps(asdict(answer)))
+                click.echo(json.dumps(asdict(cited(answer, sources))))
             else:
-                terminal.print_answer(answer, _cited(answer, library))
+                terminal.print_answer(answer, sources)
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@_json_option
+@_with_settings("library")
+@click.pass_context
+def verify(ctx: click.Context, file: Path, as_json: bool, settings: Settings) -> None:
+    """Check the quotes of a conversation against the library, letter by letter.
+
+    FILE is what the page exported as JSON, or what "quoth ask --json" or "quoth chat --json" printed; "-" is
+    standard input. Each quote is right, moved (the document changed, but still says this), changed (it says
+    something else now) or missing (the library has no such document). Exit code: 0 all right, 3 not all
+    right, 2 wrong usage, 1 error.
+
+    \b
+    Examples:
+      quoth verify conversation.json
+      quoth ask --json "What is Software 2.0?" | quoth verify -
+    """
+    record = _read_record(file)
+    with _library_with_summary(settings) as library:
+        checks = verify_quotes(record, library)
+    counts = Counter(check.verdict for check in checks)
+    if as_json:
+        _print_json(
+            {verdict: counts[verdict] for verdict in VERDICTS} | {"checks": list(map(asdict, checks))}
+        )
+    else:
+        terminal.print_checks(checks)
+    if counts["right"] < len(checks):
+        ctx.exit(EXIT_NOT_RIGHT)
+
+
+def _read_record(file: Path) -> Record:
+    name = "standard input" if str(file) == "-" else str(file)
+    try:
+        with click.open_file(str(file), "rb") as stream:
+            content = stream.read(MAX_RECORD_BYTES + 1)
+    except OSError as error:
+        raise RecordError(f"cannot read {name}: {error.strerror}") from error
+    return read_record(content, name)
 
 
 @cli.command()
@@ -420,7 +468,7 @@ def _library_with_summary(settings: Settings) -> Iterator[Library]:
         yield library
 
 
-def _cited(answer: Answer, library: Library) -> dict[str, Document]:
+def _sources(answer: Answer, library: Library) -> dict[str, Document]:
     """Every document that the answer quotes, by id."""
     ids = {quote.document_id for quote in answer.quotes + answer.leads}
     return {document_id: library.document(document_id) for document_id in ids}

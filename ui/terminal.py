@@ -21,6 +21,7 @@ from rich.text import Text
 from index import Document, DocumentRecord
 from index.library import Progress
 from rag.answer import Answer, Quote, Status
+from rag.verification import VERDICTS, Check
 
 if TYPE_CHECKING:
     from rag.conversation.evaluation import ConversationReport
@@ -152,6 +153,31 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
             click.echo("\t".join(cells))  # rich would turn the tabs into spaces
     if console.is_terminal:
         console.print(table)
+
+
+def print_checks(checks: Sequence[Check]) -> None:
+    """A row for each quote that was verified, and how many came out how."""
+    print_table(
+        ("Verdict", "Turn", "Quote", "Stands in", "Where"),
+        [
+            (each.verdict, f"{each.turn} ({each.kind})", each.quote.text, *_whereabouts(each))
+            for each in checks
+        ],
+    )
+    counts = Counter(check.verdict for check in checks)
+    found = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])
+    print_line(f"{len(checks)} quotes: {found}" if checks else "There is no quote to verify.")
+
+
+def _whereabouts(check: Check) -> tuple[str, str]:
+    """The document that a quote was looked for in, and where it, or what is most like it, stands there."""
+    if check.now is None:
+        title = check.quote.title or check.quote.document_id
+        return title, "" if check.verdict == "missing" else "no sentence is like it"
+    where = f"{check.now.start}:{check.now.end}"
+    if check.verdict == "changed":
+        where = f"most like it: {where} {check.now.text}"
+    return check.now.title, where
 
 
 def print_report(report: Report) -> None:
