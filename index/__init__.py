@@ -2,7 +2,19 @@
 
 from index.document import Block, Document, Section, Sentence
 from index.errors import QuothError
+from index.feedback import Excerpt, Feedback, FeedbackRecord
 from index.library import Library
 from index.store import DocumentRecord
 
-__all__ = ["Block", "Document", "DocumentRecord", "Library", "QuothError", "Section", "Sentence"]
+__all__ = [
+    "Block",
+    "Document",
+    "DocumentRecord",
+    "Excerpt",
+    "Feedback",
+    "FeedbackRecord",
+    "Library",
+    "QuothError",
+    "Section",
+    "Sentence",
+]

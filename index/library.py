@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
+from importlib.metadata import version
 from importlib.resources import files
 from os import PathLike
 from pathlib import Path
@@ -24,7 +25,14 @@ import numpy as np
 
 from index.document import Document, assemble, one_line
 from index.embedding import Embedder, FloatArray, SentenceTransformerEmbedder
-from index.errors import DocumentTooLargeError, ModelMismatchError, SourceNotFoundError, TitleError
+from index.errors import (
+    DocumentTooLargeError,
+    FeedbackError,
+    ModelMismatchError,
+    SourceNotFoundError,
+    TitleError,
+)
+from index.feedback import Feedback, FeedbackRecord
 from index.formats import parse
 from index.passages import CHUNKING, Passage, divide
 from index.store import DocumentRecord, Store, StoredPassage
@@ -260,6 +268,31 @@ class Library:
     def require(self, document_id: str) -> None:
         """Raises DocumentNotFoundError unless the library holds the document."""
         self._store.require(document_id)
+
+    # Feedback
+
+    def add_feedback(self, feedback: Feedback) -> FeedbackRecord:
+        """Keep what a person said about an answer, with the time and the versions at work.
+
+        Raises FeedbackError (malformed, too large, or an excerpt that no document holds),
+        DocumentNotFoundError and LibraryBusyError.
+        """
+        feedback.check()
+        for document_id in feedback.documents:
+            self.require(document_id)
+        for excerpt in feedback.excerpts:
+            document = self.document(excerpt.document_id)
+            if not excerpt.stands_in(document):
+                raise FeedbackError(
+                    f"{document.title!r} has no such sentence at {excerpt.start}:{excerpt.end}; choose one, "
+                    f"or several of one paragraph"
+                )
+        with self._store.writing():
+            return self._store.insert_feedback(feedback, _now(), version("quoth"), self.embedder.fingerprint)
+
+    def feedback(self) -> tuple[FeedbackRecord, ...]:
+        """All that was said, oldest first; also about documents that were removed since."""
+        return self._store.feedback()
 
     # Adding
 

@@ -29,6 +29,7 @@ from index.errors import (
     LibraryTooNewError,
     LibraryUnreadableError,
 )
+from index.feedback import Excerpt, Feedback, FeedbackRecord
 from index.passages import Passage
 from index.vectors import IdArray
 
@@ -80,6 +81,17 @@ MIGRATIONS: tuple[str, ...] = (
         start INTEGER NOT NULL, label TEXT NOT NULL,
         PRIMARY KEY (document_id, position)
     ) WITHOUT ROWID;
+    """,
+    """
+    CREATE TABLE feedback (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, given TEXT NOT NULL, verdict TEXT NOT NULL,
+        question TEXT NOT NULL, resolved_question TEXT NOT NULL,
+        documents TEXT NOT NULL,  -- JSON [id, ...]; a document may be removed, what was said of it stays
+        answered INTEGER NOT NULL, confidence REAL NOT NULL,
+        shown TEXT NOT NULL,      -- JSON [[document id, start, end, text], ...]
+        answer TEXT NOT NULL,     -- JSON [document id, start, end, text] or null
+        reader TEXT NOT NULL, quoth TEXT NOT NULL, model TEXT NOT NULL
+    );
     """,
 )
 """Schema steps, oldest first; the database's `user_version` is how many were applied. Append, never edit."""
@@ -375,6 +387,31 @@ class Store:
         statement = f"SELECT count(*) FROM passage_terms WHERE passage_terms MATCH ? {chosen}"
         return int(self._rows(statement, f'"{term}"', *arguments)[0][0])
 
+    # Feedback
+
+    def insert_feedback(self, feedback: Feedback, given: str, quoth: str, model: str) -> FeedbackRecord:
+        values = (
+            given,
+            feedback.verdict,
+            feedback.question,
+            feedback.resolved_question,
+            json.dumps(feedback.documents),
+            feedback.answered,
+            feedback.confidence,
+            json.dumps([astuple(excerpt) for excerpt in feedback.shown]),
+            json.dumps(None if feedback.answer is None else astuple(feedback.answer)),
+            feedback.reader,
+            quoth,
+            model,
+        )
+        marks = ", ".join("?" * len(values))
+        number = self._connection.execute(f"INSERT INTO feedback VALUES (NULL, {marks})", values).lastrowid
+        return _feedback_record((number, *values))
+
+    def feedback(self) -> tuple[FeedbackRecord, ...]:
+        """Oldest first."""
+        return tuple(map(_feedback_record, self._rows("SELECT * FROM feedback ORDER BY number")))
+
     # SQLite
 
     def _rows(self, statement: str, *arguments: Any) -> list[tuple[Any, ...]]:
@@ -449,6 +486,29 @@ def _library_error(folder: Path, error: sqlite3.Error) -> LibraryError:
 def _section_row(section: Section) -> tuple[Any, ...]:
     path = json.dumps(section.path, ensure_ascii=False)
     return (section.heading, section.level, path, *astuple(section)[3:])
+
+
+def _feedback_record(row: tuple[Any, ...]) -> FeedbackRecord:
+    number, given, verdict, question, resolved, documents, answered, confidence, shown, answer, *versions = (
+        row
+    )
+    reader, quoth, model = versions
+    excerpt = json.loads(answer)
+    return FeedbackRecord(
+        verdict,
+        question,
+        resolved,
+        tuple(json.loads(documents)),
+        bool(answered),
+        confidence,
+        tuple(Excerpt(*each) for each in json.loads(shown)),
+        None if excerpt is None else Excerpt(*excerpt),
+        reader,
+        number=number,
+        given=given,
+        quoth=quoth,
+        model=model,
+    )
 
 
 def _among(documents: Sequence[str] | None, column: str = "+rowid") -> tuple[str, list[str]]:

@@ -49,6 +49,11 @@ class Engine:
         self._ready = False
 
     @property
+    def reader(self) -> Reader:
+        """What reads the passages; its fingerprint names the weights."""
+        return self._reader
+
+    @property
     def ready(self) -> bool:
         """True once the models are loaded: a question then takes milliseconds."""
         return self._ready

@@ -249,6 +249,10 @@ class _Watched:
         self.reading = Reading((), 0.0)
 
     @property
+    def fingerprint(self) -> str:
+        return self.inner.fingerprint
+
+    @property
     def operating_point(self) -> OperatingPoint:
         return self.inner.operating_point
 

@@ -74,7 +74,7 @@ def test_a_library_of_an_earlier_version_is_brought_up_to_date(library: Library)
     added = library.add(CATS, name="cats.txt")
     library.close()
     with closing(sqlite3.connect(library.folder / DATABASE)) as connection:
-        connection.executescript("DROP TABLE places; PRAGMA user_version = 1;")
+        connection.executescript("DROP TABLE places; DROP TABLE feedback; PRAGMA user_version = 1;")
     with reopen(library) as again:
         assert again.document(added.id) == added
 

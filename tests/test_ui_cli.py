@@ -9,13 +9,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 from pydantic import TypeAdapter
 
-from index import Library
+from index import Excerpt, Feedback, Library
 from index.embedding import FakeEmbedder
 from rag import Answer
 from ui.cli import cli
@@ -24,6 +26,7 @@ from ui.settings import Settings, env_name
 QUOTH = str(Path(sys.executable).with_name("quoth"))
 NOTE = "Radar was removed in 2021. It disagreed with the cameras.\n"
 LIMIT_SECONDS = 120
+ANSWER = json.dumps(asdict(Answer("Why?", "Why?", "not_found", 0.1)))
 
 Quoth = Callable[..., Result]
 
@@ -286,6 +289,58 @@ def test_nothing_to_verify_is_all_right(quoth: Quoth) -> None:
     assert (verified.exit_code, verified.stdout) == (0, "There is no quote to verify.\n")
 
 
+# Feedback
+
+
+@pytest.fixture
+def spoken(quoth: Quoth, note: Path) -> None:
+    """Two things said about the note: one with an answer, one without."""
+    quoth("add", str(note))
+    with Library.open(os.environ["QUOTH_LIBRARY"], embedder=FakeEmbedder()) as library:
+        document = library.document(library.documents()[-1].id)
+        start, end = document.sentences[1].start, document.sentences[1].end
+        shown = (Excerpt(document.id, start, end, document.text[start:end]),)
+        helpful = Feedback("helpful", "Why?", "Why? (When was radar removed?)", (), True, 0.7, shown)
+        library.add_feedback(helpful)
+        library.add_feedback(replace(helpful, verdict="not_helpful", resolved_question="Who\tpaid?"))
+
+
+@pytest.mark.usefixtures("spoken")
+def test_feedback_is_listed(quoth: Quoth) -> None:
+    today = datetime.now(UTC).date().isoformat()
+    assert quoth("feedback", "list").stdout.splitlines() == [
+        f"1\t{today}\thelpful\tWhy? (When was radar removed?)\tIt disagreed with the cameras.",
+        f"2\t{today}\tnot_helpful\tWho paid?\t",
+    ]
+    first, second = json.loads(quoth("feedback", "list", "--json").stdout)
+    assert (first["verdict"], second["verdict"]) == ("helpful", "not_helpful")
+    assert first["shown"][0]["text"] == "It disagreed with the cameras."
+    assert {"given", "quoth", "model", "reader"} <= set(first)
+
+
+@pytest.mark.usefixtures("spoken")
+def test_exported_feedback_can_be_evaluated(quoth: Quoth, tmp_path: Path) -> None:
+    file = tmp_path / "feedback.json"
+    exported = quoth("feedback", "export", str(file))
+    assert (exported.exit_code, exported.stderr) == (0, "")
+    assert exported.stdout == f"1 questions written to {file}, 1 left out\n"
+    report = json.loads(quoth("eval", "--json", str(file)).stdout)
+    assert (report["documents"], report["questions"], report["unanswerable"]) == (1, 1, 0)
+    printed = quoth("feedback", "export").stdout
+    assert json.loads(printed) == json.loads(file.read_text(encoding="utf-8"))
+
+
+def test_no_feedback_is_an_empty_list_and_an_empty_export(quoth: Quoth) -> None:
+    assert quoth("feedback", "list").stdout == ""
+    assert json.loads(quoth("feedback", "export").stdout) == {"version": "v2.0", "data": []}
+
+
+def test_feedback_to_a_file_that_cannot_be_written(quoth: Quoth, tmp_path: Path) -> None:
+    result = quoth("feedback", "export", str(tmp_path / "none" / "feedback.json"))
+    assert result.exit_code == 1
+    assert "feedback.json" in one_line(result.stderr)
+
+
 # Measuring
 
 
@@ -362,11 +417,11 @@ def test_debug_shows_an_unexpected_error_whole(quoth: Quoth, monkeypatch: pytest
     assert isinstance(quoth("list").exception, ZeroDivisionError)
 
 
-@pytest.mark.parametrize("name", [*cli.commands, None])
-def test_every_help_has_examples(quoth: Quoth, name: str | None) -> None:
-    result = quoth(*([name] if name else []), "--help")
+@pytest.mark.parametrize("name", [*cli.commands, "feedback list", "feedback export", ""])
+def test_every_help_has_examples(quoth: Quoth, name: str) -> None:
+    result = quoth(*name.split(), "--help")
     assert result.exit_code == 0
-    assert f"quoth {name or ''}".strip() in result.stdout.partition("Examples:")[2]
+    assert f"quoth {name}".strip() in result.stdout.partition("Examples:")[2]
 
 
 def test_the_help_names_every_setting(quoth: Quoth) -> None:
@@ -400,7 +455,10 @@ def test_version() -> None:
     assert run("--version").stdout == "quoth 0.1.0\n"
 
 
-@pytest.mark.parametrize("args", [["--help"], ["list"], ["show", "f"], ["remove", "f"]])
+@pytest.mark.parametrize(
+    "args",
+    [["--help"], ["list"], ["show", "f"], ["remove", "f"], ["verify", "-"], ["feedback", "list"]],
+)
 def test_light_commands_load_no_model_and_no_page(args: list[str], filled: Path) -> None:
     heavy = {"torch", "transformers", "sentence_transformers", "gradio", "fastapi"}
     script = (
@@ -408,7 +466,7 @@ def test_light_commands_load_no_model_and_no_page(args: list[str], filled: Path)
         f"sys.exit(str({heavy} & set(sys.modules)))"
     )
     result = subprocess.run(
-        [sys.executable, "-c", script, *args], capture_output=True, text=True, check=False
+        [sys.executable, "-c", script, *args], input=ANSWER, capture_output=True, text=True, check=False
     )
     assert result.stderr == "set()\n"
 

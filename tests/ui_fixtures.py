@@ -46,6 +46,10 @@ class SteeredReader:
     inner: TrainedReader = field(default_factory=TrainedReader)
 
     @property
+    def fingerprint(self) -> str:
+        return self.inner.fingerprint
+
+    @property
     def operating_point(self) -> OperatingPoint:
         return self.decides or self.inner.operating_point
 

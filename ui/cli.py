@@ -22,6 +22,7 @@ import click
 from index import Document, DocumentRecord, Library
 from index.errors import DocumentError, DocumentNotFoundError, QuestionError, QuothError, RecordError
 from rag.answer import Answer, Turn
+from rag.feedback import to_squad
 from rag.record import MAX_RECORD_BYTES, Record, cited, read_record
 from rag.verification import VERDICTS
 from rag.verification import verify as verify_quotes
@@ -457,6 +458,67 @@ def evaluate_file(path: Path, conversations: bool, as_json: bool, settings: Sett
         terminal.print_report(report)
     else:
         terminal.print_conversation_report(report)
+
+
+@cli.group()
+def feedback() -> None:
+    """See what was said about answers on the page.
+
+    \b
+    Examples:
+      quoth feedback list
+      quoth feedback export feedback.json
+    """
+
+
+@feedback.command("list")
+@_json_option
+@_with_settings("library")
+def list_feedback(as_json: bool, settings: Settings) -> None:
+    """List what was said about answers, oldest first.
+
+    In a pipe: a line each with number, day, verdict, question, and the sentence that answers it, as far as
+    that was said.
+
+    \b
+    Examples:
+      quoth feedback list
+      quoth feedback list --json | jq '.[] | select(.verdict == "not_helpful")'
+    """
+    with open_library(settings) as library:
+        records = library.feedback()
+    if as_json:
+        _print_json([asdict(record) for record in records])
+    else:
+        terminal.print_feedback(records)
+
+
+@feedback.command("export")
+@click.argument("file", default="-", type=click.Path(path_type=Path, allow_dash=True))
+@_with_settings("library")
+def export_feedback(file: Path, settings: Settings) -> None:
+    """Write what was said about answers as SQuAD 2.0, which "quoth eval" reads.
+
+    FILE is standard output when left out. A sentence that was pointed out is the answer to its question, of
+    an answer that was called helpful the first quote; a question that the document does not answer is
+    impossible. "Not helpful" alone says no answer and is left out, as is what stood in a removed document.
+
+    \b
+    Examples:
+      quoth feedback export feedback.json
+      quoth feedback export | jq '.data[].title'
+    """
+    with open_library(settings) as library:
+        records = library.feedback()
+        exported = to_squad(records, library)
+    try:
+        with click.open_file(str(file), "w", encoding="utf-8") as stream:
+            stream.write(json.dumps(exported, indent=2) + "\n")
+    except OSError as error:
+        raise _Failure(f"cannot write {file}: {error.strerror}") from error
+    if str(file) != "-":
+        count = sum(len(each["qas"]) for article in exported["data"] for each in article["paragraphs"])
+        terminal.print_line(f"{count} questions written to {file}, {len(records) - count} left out")
 
 
 @contextmanager

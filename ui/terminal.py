@@ -18,9 +18,10 @@ from rich.progress import Progress as Bar
 from rich.table import Column, Table
 from rich.text import Text
 
-from index import Document, DocumentRecord
+from index import Document, DocumentRecord, FeedbackRecord
 from index.library import Progress
 from rag.answer import Answer, Quote, Status
+from rag.feedback import answer_of
 from rag.verification import VERDICTS, Check
 
 if TYPE_CHECKING:
@@ -178,6 +179,18 @@ def _whereabouts(check: Check) -> tuple[str, str]:
     if check.verdict == "changed":
         where = f"most like it: {where} {check.now.text}"
     return check.now.title, where
+
+
+def print_feedback(records: Sequence[FeedbackRecord]) -> None:
+    """A row for each, with the sentence that answers the question by it, if any."""
+    answers = [answer_of(record) for record in records]
+    print_table(
+        ("Number", "Given", "Verdict", "Question", "Answer"),
+        [
+            (str(r.number), r.given[:10], r.verdict, r.resolved_question, answer.text if answer else "")
+            for r, answer in zip(records, answers, strict=True)
+        ],
+    )
 
 
 def print_report(report: Report) -> None:

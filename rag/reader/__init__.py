@@ -65,6 +65,10 @@ class Reader(Protocol):
     """Scores the sentences of the best hits."""
 
     @property
+    def fingerprint(self) -> str:
+        """What identifies the weights."""
+
+    @property
     def operating_point(self) -> OperatingPoint:
         """Where this reader's confidence divides answers from abstentions."""
 

@@ -68,7 +68,7 @@ class SentenceScorer:
 
     def __init__(self, file: Path, sha256: str, threads: int = 0) -> None:
         self._file = file
-        self._sha256 = sha256
+        self.sha256 = sha256
         self._threads = thread_count(threads)
         self._lock = threading.Lock()
         self._session: InferenceSession | None = None
@@ -80,7 +80,7 @@ class SentenceScorer:
         with self._lock:
             if self._session is None:
                 self._encoder.load()
-                self._session = _session(_checked(self._file, self._sha256))
+                self._session = _session(_checked(self._file, self.sha256))
                 self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="reader")
 
     def read(self, question: str, hits: Sequence[Hit], evidence: FloatArray) -> list[Scored]:

@@ -94,6 +94,10 @@ class TrainedReader:
         return self._parts().scorer
 
     @property
+    def fingerprint(self) -> str:
+        return self.scorer.sha256
+
+    @property
     def operating_point(self) -> OperatingPoint:
         return self._parts().operating_point
 
