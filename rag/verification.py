@@ -82,7 +82,7 @@ def _sources(quote: CitedQuote, known: Sequence[DocumentRecord]) -> list[Documen
 
 
 def _is_called(record: DocumentRecord, quote: CitedQuote) -> bool:
-    return not {quote.title, quote.name}.isdisjoint({record.title, record.name} - {""})
+    return not {quote.title, quote.name}.isdisjoint({record.title, record.name})
 
 
 def _most_alike(quote: CitedQuote, documents: Sequence[Document]) -> Location | None:

@@ -107,6 +107,32 @@ def test_one_character_of_difference_is_a_change(
     assert (checked.now.start, checked.now.end) == (quote.start, quote.end)
 
 
+@pytest.mark.parametrize("sentence", [1, 3])
+def test_of_equal_sentences_the_nearest_is_most_alike(
+    library: Library, bees: Document, sentence: int
+) -> None:
+    quote = quote_of(bees, sentence)
+    checked = check(replace(quote, text="The dance lasts a second."), library)
+    assert checked.verdict == "changed"
+    assert checked.now is not None
+    assert checked.now.start == quote.start
+
+
+def test_a_document_goes_before_its_namesakes_and_of_those_the_newest(
+    library: Library, bees: Document
+) -> None:
+    quote = quote_of(bees, 4)
+    newer, newest = (library.add(f"{BEES}\nVersion {number}.".encode(), name="bees.txt") for number in (2, 3))
+    assert check(quote, library).verdict == "right"
+    library.remove(bees.id)
+    for version in (newest, newer):
+        checked = check(quote, library)
+        assert checked.verdict == "moved"
+        assert checked.now is not None
+        assert checked.now.document_id == version.id
+        library.remove(version.id)
+
+
 def test_a_forged_quote_with_no_word_of_the_document(library: Library, bees: Document) -> None:
     checked = check(replace(quote_of(bees, 0), text="Wholly invented!"), library)
     assert (checked.verdict, checked.now) == ("changed", None)
