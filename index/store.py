@@ -489,10 +489,8 @@ def _section_row(section: Section) -> tuple[Any, ...]:
 
 
 def _feedback_record(row: tuple[Any, ...]) -> FeedbackRecord:
-    number, given, verdict, question, resolved, documents, answered, confidence, shown, answer, *versions = (
-        row
-    )
-    reader, quoth, model = versions
+    number, given, *said, quoth, model = row
+    verdict, question, resolved, documents, answered, confidence, shown, answer, reader = said
     excerpt = json.loads(answer)
     return FeedbackRecord(
         verdict,

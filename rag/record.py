@@ -78,8 +78,8 @@ def to_json(answers: Iterable[Answer], documents: Mapping[str, Document]) -> dic
 def read_record(content: bytes, name: str) -> Record:
     """The conversation of a file with this content: an export, or what `ask --json` or `chat --json` printed.
 
-    Whether its quotes are true is another matter (`rag.verification`). Raises RecordError, which says so by
-    the file's name.
+    Whether the quotes are true is for `rag.verification` to say. `name` is the file's, for the error. Raises
+    RecordError.
     """
     if len(content) > MAX_RECORD_BYTES:
         raise RecordError(f"{name} has more than {MAX_RECORD_BYTES // 2**20} MB, too much for a conversation")
@@ -100,20 +100,21 @@ def _values(content: bytes) -> list[Any]:
     try:
         return [from_json(content, allow_inf_nan=False)]
     except ValueError:
-        lines = content.splitlines()
+        lines = [line for line in content.splitlines() if line.strip()]
         if len(lines) < 2:
             raise
-        return [from_json(line, allow_inf_nan=False) for line in lines if line.strip()]
+        return [from_json(line, allow_inf_nan=False) for line in lines]
 
 
 def _as_record(values: list[Any], name: str) -> Any:
-    """The values as one record: they are that, or answers."""
-    version = values[0].get("quoth") if isinstance(values[0], dict) else None
+    """The one value when it is a record; several, or one that says no version, are the answers of one."""
+    first = values[0]
+    version = first.get("quoth") if isinstance(first, dict) and len(values) == 1 else None
     if version is None:
         return {"quoth": FORMAT, "exported": "", "turns": values}
     if isinstance(version, int) and version > FORMAT:
         raise RecordError(f"{name} was written by a newer version of Quoth; upgrade Quoth to read it")
-    return values[0]
+    return first
 
 
 def _first_fault(error: ValidationError) -> str:

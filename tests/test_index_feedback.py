@@ -1,9 +1,8 @@
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from dataclasses import asdict, replace
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +10,7 @@ from index import Document, Excerpt, Feedback, Library
 from index.embedding import FakeEmbedder
 from index.errors import DocumentNotFoundError, FeedbackError
 from index.feedback import VERDICTS
-from index.store import DATABASE
+from index.store import MIGRATIONS
 
 BEES = b"""Bees
 
@@ -149,12 +148,13 @@ def test_malformed_feedback_is_refused_in_one_line(
 
 
 def test_a_library_from_before_feedback_takes_it(
-    library: Library, bees: Document, feedback: Feedback
+    tmp_path: Path, feedback: Feedback, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    library.close()
-    with closing(sqlite3.connect(library.folder / DATABASE)) as connection:
-        connection.executescript("DROP TABLE feedback; PRAGMA user_version = 2;")
-    with Library.open(library.folder, embedder=FakeEmbedder()) as again:
-        assert again.document(bees.id) == bees
-        assert again.feedback() == ()
-        assert again.add_feedback(feedback).number == 1
+    before = next(number for number, step in enumerate(MIGRATIONS) if "TABLE feedback" in step)
+    with monkeypatch.context() as earlier:
+        earlier.setattr("index.store.MIGRATIONS", MIGRATIONS[:before])
+        Library.open(tmp_path / "old", embedder=FakeEmbedder()).close()
+    with Library.open(tmp_path / "old", embedder=FakeEmbedder()) as library:
+        library.add(BEES, name="bees.txt")
+        assert library.feedback() == ()
+        assert library.add_feedback(feedback).number == 1

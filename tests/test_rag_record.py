@@ -6,7 +6,7 @@ from dataclasses import asdict, fields
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from index import Library
@@ -93,6 +93,8 @@ def test_an_answer_names_the_documents_that_it_quotes(library: Library, answers:
         b"[]",
         b"7",
         b"a poem\nof two lines",
+        b"\n \n",
+        b'{"quoth": 1, "exported": "", "turns": []}\n{"quoth": 1, "exported": "", "turns": []}',
         b"\xff\xfe",
         b"[" * 100_000,
         b'{"question": "\\ud800"}',
@@ -166,6 +168,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(value=JSON)
 def test_any_json_is_read_or_refused(value: object) -> None:
     with suppress(RecordError):
