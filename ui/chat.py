@@ -7,12 +7,13 @@ Three `gr.HTML` components (conversation, reader, notice) are painted by the scr
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from anyio.to_thread import run_sync as in_thread
 from fastapi import FastAPI
@@ -21,8 +22,11 @@ from pydantic import TypeAdapter, ValidationError
 from index import Document, DocumentRecord, Library, QuothError
 from index.document import one_line
 from index.errors import DocumentNotFoundError
+from index.feedback import Verdict
 from rag import Answer, Engine, Quote, Turn
-from ui.render import TurnView, document_view, markdown, turn_view
+from rag.feedback import give_feedback
+from rag.record import to_json
+from ui.render import TurnView, document_view, markdown, sentence_id, turn_view
 from ui.startup import Startup
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read at the import: else Python calls home
@@ -41,11 +45,13 @@ MAX_KEPT_ANSWERS = 50
 MAX_WAITING_QUESTIONS = 8
 PROGRESS_SECONDS = 0.2
 
+STRICT_STORAGE_KEY = "quoth-strict"
 STORAGE_KEY = "quoth-conversation"
 """Fixed, as is the secret made from it: so that the conversation survives a restart of the server. It hides
 nothing, for who can read the browser's storage can read this file; what comes back is validated."""
 
 LOADING = "Loading the model… A question that you ask now is answered as soon as it can be."
+GONE_CHAT = "The documents of this chat are no longer in the library, or do not say what it quotes."
 NO_SUCH_DOCUMENT = "The document of this address is not in the library."
 STAGES = {"read": "reading", "embed": "indexing", "store": "saving"}
 
@@ -54,6 +60,9 @@ Json = dict[str, Any]
 Update = Any  # a component's new value, or what gr.update and gr.skip make
 
 _ANSWERS = TypeAdapter(list[Answer])
+_VERDICT: TypeAdapter[Verdict] = TypeAdapter(Verdict)
+
+T = TypeVar("T")
 
 
 def mount_page(app: FastAPI, library: Library, engine: Engine, startup: Startup, max_upload_mb: int) -> None:
@@ -67,7 +76,7 @@ def mount_page(app: FastAPI, library: Library, engine: Engine, startup: Startup,
             font_mono=[gr.themes.LocalFont("IBM Plex Mono", weights=(400,)), "monospace"],
         ),
         # Not as css=: Gradio splits and prefixes selectors, which breaks :is() and rules on the body.
-        head=f"<style>{_static('page.css')}</style><script>{_static('page.js')}</script>",
+        head=f"<style>{_static('page.css')}{_static('toolbar.css')}</style><script>{_static('page.js')}</script>",
         footer_links=[],
         app_kwargs={"openapi_url": None},
         run_history=False,
@@ -83,7 +92,8 @@ def build_page(library: Library, engine: Engine, startup: Startup) -> gr.Blocks:
     page = gr.Blocks(title=TITLE, fill_height=True, fill_width=True, analytics_enabled=False)
     with page:
         answers = gr.BrowserState([], storage_key=STORAGE_KEY, secret=STORAGE_KEY)
-        exported = gr.Textbox(visible=False)
+        strict = gr.BrowserState(None, storage_key=STRICT_STORAGE_KEY, secret=STORAGE_KEY)
+        exported = gr.JSON(visible=False)
         with gr.Row(elem_id="top"):
             gr.HTML(_static("brand.html"), elem_id="brand", apply_default_css=False, js_on_load=None)
             documents = gr.Dropdown(
@@ -95,12 +105,10 @@ def build_page(library: Library, engine: Engine, startup: Startup) -> gr.Blocks:
             )
             upload = gr.UploadButton("Upload", size="sm", elem_id="upload")
             read = gr.Button("Read", size="sm", elem_id="read")
-            new_chat = gr.Button("New chat", size="sm", elem_id="new-chat")
-            export = gr.Button("Export", size="sm", elem_id="export")
-            theme = gr.Button("Theme", size="sm", elem_id="theme")
+            toolbar = _painted("toolbar", handlers.toolbar_value(None))
         with gr.Row(elem_id="panes"):
             with gr.Column(elem_id="left"):
-                conversation = _painted("conversation", conversation_value(()))
+                conversation = _painted("conversation", conversation_value(()), "turn")
                 notice = _painted("notice", notice_value())
                 question = gr.Textbox(
                     label="Your question",
@@ -120,15 +128,15 @@ def build_page(library: Library, engine: Engine, startup: Startup) -> gr.Blocks:
         unchecked: Json = {**options, "preprocess": False}
         page.load(
             handlers.open_page,
-            answers,
-            [documents, reader, conversation, notice],
+            [answers, strict],
+            [documents, reader, conversation, toolbar, notice],
             concurrency_limit=None,
             **options,
         )
         asking = gr.on(
             [question.submit, conversation.submit],
             handlers.ask,
-            [question, documents, answers],
+            [question, documents, answers, strict],
             [conversation, question, answers, notice],
             concurrency_limit=MAX_WAITING_QUESTIONS,
             **unchecked,
@@ -136,13 +144,16 @@ def build_page(library: Library, engine: Engine, startup: Startup) -> gr.Blocks:
         documents.select(handlers.open_document, documents, [reader, notice], **unchecked)
         reader.select(handlers.open_cited, documents, [documents, reader, notice], **unchecked)
         upload.upload(handlers.add, upload, [documents, reader, notice], **options)
-        new_chat.click(None, cancels=[asking], **options).then(
-            handlers.start_over, None, [conversation, question, answers, notice], **options
+        begun = [conversation, question, answers, toolbar, notice]
+        toolbar.clear(None, cancels=[asking], **options).then(
+            handlers.start_over, [answers, strict], begun, **options
         )
-        export.click(handlers.export, answers, [exported, notice], **options).then(
-            None, exported, js="(text) => window.quoth.download(text)", **options
+        toolbar.select(handlers.reopen, [answers, strict], begun, **options)
+        toolbar.change(handlers.choose_strict, None, [strict, toolbar], **options)
+        toolbar.download(handlers.export, answers, [exported, notice], **options).then(
+            None, exported, js="(file) => window.quoth.download(file)", **options
         )
-        theme.click(None, js="() => window.quoth.toggleTheme()", **options)
+        conversation.like(handlers.rate, answers, notice, **options)
         read.click(None, js="() => window.quoth.openReader()", **options)
     return page
 
@@ -155,43 +166,51 @@ class Handlers:
         self._engine = engine
         self._startup = startup
 
-    async def open_page(self, stored: object, request: gr.Request) -> AsyncIterator[tuple[Update, ...]]:
+    async def open_page(
+        self, stored: object, strict: object, request: gr.Request
+    ) -> AsyncIterator[tuple[Update, ...]]:
         """At once what there is already; the rest as it gets loaded."""
         wanted = request.query_params.get("doc")
         answers = await in_thread(self._restore, stored)
         turns = await in_thread(self._turns, answers)
         documents, reader = await in_thread(self._open, wanted)
-        yield documents, reader, conversation_value(turns), await in_thread(self._news, wanted)
+        news = await in_thread(self._news, wanted)
+        yield documents, reader, conversation_value(turns), self.toolbar_value(strict), news
         if self._startup.ready:
             return
         if reader is None:
             await self._startup.filled()
-            yield *await in_thread(self._open, wanted), gr.skip(), self._news()
+            yield *await in_thread(self._open, wanted), gr.skip(), gr.skip(), self._news()
         await self._startup.finished()
-        yield gr.skip(), gr.skip(), gr.skip(), await in_thread(self._news, wanted)
+        yield *(gr.skip() for _ in range(4)), await in_thread(self._news, wanted)
 
     async def ask(
-        self, typed: str, document_id: str | None, stored: object, event: gr.EventData
+        self, typed: str, document_id: str | None, stored: object, strict: object, event: gr.EventData
     ) -> AsyncIterator[tuple[Update, ...]]:
-        """At once the question, then its answer; a question that fails goes back into its field."""
-        given = _given(event, "question")
+        """At once the question, then its answer; a question that fails goes back into its field.
+
+        A script may send the question, say that it is to be asked without the conversation (`alone`), or that
+        it takes the place of an earlier one and all that came after (`replaces`, its number).
+        """
+        given = _given(event, "question", str)
         question, field = (typed, "") if given is None else (given, gr.skip())
-        alone = _given(event, "alone") is not None
+        alone = _given(event, "alone", str) is not None
         if not isinstance(question, str) or not question.strip():
             yield gr.skip(), gr.skip(), gr.skip(), gr.skip()
             return
-        answers = await in_thread(self._restore, stored)
+        answers = (await in_thread(self._restore, stored))[: _given(event, "replaces", int)]
         turns = await in_thread(self._turns, answers)
         yield conversation_value(turns, question), field, gr.skip(), self._news()
         try:
             await self._startup.finished()
-            answer = await in_thread(self._answer, question, document_id, () if alone else answers)
+            history = () if alone else answers
+            answer = await in_thread(self._answer, question, document_id, history, self._strictness(strict))
         except Exception as error:
             yield conversation_value(turns), question, gr.skip(), bad_news(error)
             return
         answers = [*answers, answer][-MAX_KEPT_ANSWERS:]
         turns = await in_thread(self._turns, answers)
-        yield conversation_value(turns), gr.skip(), _ANSWERS.dump_python(answers, mode="json"), self._news()
+        yield conversation_value(turns), gr.skip(), _dumped(answers), self._news()
 
     async def add(self, path: str) -> AsyncIterator[tuple[Update, ...]]:
         """Add an uploaded file to the library, telling how far it is, and open it."""
@@ -224,16 +243,76 @@ class Handlers:
         stays = chosen == ALL_DOCUMENTS or reader == gr.skip()
         return gr.skip() if stays else document_id, reader, news
 
-    def start_over(self) -> tuple[Update, ...]:
-        """An empty conversation."""
-        return conversation_value(()), "", [], self._news()
+    def start_over(self, stored: object, strict: object) -> tuple[Update, ...]:
+        """An empty conversation; the one that ended goes to the browser's list."""
+        return self._begun([], stored, strict, self._news())
 
-    def export(self, stored: object) -> tuple[str, Update]:
-        """The conversation as Markdown, empty when there is none."""
+    def reopen(self, stored: object, strict: object, event: gr.EventData) -> tuple[Update, ...]:
+        """An earlier conversation from the browser's list, as far as its documents still say what it quotes."""
+        answers = self._restore(_given(event, "answers", list))
+        news = self._news() if answers else notice_value("bad", GONE_CHAT)
+        return self._begun(answers, stored, strict, news)
+
+    def _begun(self, answers: list[Answer], stored: object, strict: object, news: Json) -> tuple[Update, ...]:
+        toolbar = self.toolbar_value(strict, self._restore(stored))
+        return conversation_value(self._turns(answers)), "", _dumped(answers), toolbar, news
+
+    def export(self, stored: object, event: gr.EventData) -> tuple[Json, Update]:
+        """The conversation as a file that the browser saves; empty when there is none."""
         answers = self._restore(stored)
         if not answers:
-            return "", notice_value("bad", "There is nothing to export yet: ask a question first.")
-        return markdown(answers, self._documents_of(answers)), self._news()
+            return {}, notice_value("bad", "There is nothing to export yet: ask a question first.")
+        documents = self._documents_of(answers)
+        if _given(event, "form", str) == "json":
+            text = json.dumps(to_json(answers, documents), ensure_ascii=False, indent=1)
+            return _file("json", "application/json", text), self._news()
+        return _file("md", "text/markdown", markdown(answers, documents)), self._news()
+
+    def choose_strict(self, event: gr.EventData) -> tuple[float, Update]:
+        """How sure an answer has to be, from the browser's settings."""
+        strict = self._strictness(_given(event, "strict", float))
+        return strict, self.toolbar_value(strict)
+
+    def toolbar_value(self, strict: object, ended: Sequence[Answer] = ()) -> Json:
+        """The settings that can be chosen and the chosen one, and the conversation that ended just now."""
+        usual = self._engine.strict
+        values = {
+            usual / 2: "Answer more readily",
+            usual: "Balanced",
+            (1 + usual) / 2: "Abstain more readily",
+        }
+        return {
+            "strict": self._strictness(strict),
+            "strictness": [{"value": value, "label": label} for value, label in values.items()],
+            "ended": _dumped(ended),
+        }
+
+    def _strictness(self, chosen: object) -> float:
+        """What the browser kept, if it is a number from 0 to 1, else what the server was started with."""
+        known = isinstance(chosen, int | float) and 0 <= chosen <= 1
+        return float(chosen) if known else self._engine.strict  # type: ignore[arg-type]
+
+    def rate(self, stored: object, event: gr.EventData) -> Update:
+        """Keep what a person says about an answer."""
+        try:
+            answer = self._restore(stored)[_given(event, "turn", int) or 0]
+            verdict = _VERDICT.validate_python(_given(event, "verdict", str))
+            give_feedback(self._library, self._engine, answer, verdict, selected=self._picked(event))
+        except (IndexError, ValidationError):
+            return notice_value("bad", "That answer is no longer in this conversation.")
+        except Exception as error:
+            return bad_news(error)
+        return self._news()
+
+    def _picked(self, event: gr.EventData) -> tuple[str, int, int] | None:
+        """The sentence that a person marked in the reader."""
+        document_id, picked = _given(event, "document", str), _given(event, "sentence", str)
+        if document_id is None or picked is None:
+            return None
+        document = self._library.document(document_id)
+        number = next((at for at in range(len(document.sentences)) if sentence_id(at) == picked), -1)
+        sentence = document.sentences[number]
+        return document_id, sentence.start, sentence.end
 
     def _news(self, wanted: str | None = None) -> Json:
         """How the loading goes; once it is over, whether the document that the address names is there."""
@@ -258,10 +337,12 @@ class Handlers:
             source.unlink()  # the upload was a copy, and the library has its own
             source.parent.rmdir()
 
-    def _answer(self, question: str, document_id: str | None, answers: Sequence[Answer]) -> Answer:
+    def _answer(
+        self, question: str, document_id: str | None, answers: Sequence[Answer], strict: float
+    ) -> Answer:
         self._engine.load()  # nothing to do, unless the background could not
         history = [Turn(answer.question, answer) for answer in answers]
-        return self._engine.ask(question, [document_id] if document_id else None, history)
+        return self._engine.ask(question, [document_id] if document_id else None, history, strict=strict)
 
     def _turns(self, answers: Sequence[Answer]) -> list[TurnView]:
         documents = self._documents_of(answers)
@@ -334,17 +415,27 @@ def _choices(records: Sequence[DocumentRecord]) -> list[tuple[str, str]]:
     return [("All documents", ALL_DOCUMENTS), *each] if len(each) > 1 else each
 
 
-def _given(event: gr.EventData, name: str) -> str | None:
-    """A text that a script sent with its event; None when it sent none."""
+def _given(event: gr.EventData, name: str, kind: type[T]) -> T | None:
+    """A value of this kind that a script sent with its event; None when it sent none."""
     value = event._data.get(name) if isinstance(event._data, dict) else None
-    return value if isinstance(value, str) else None
+    return value if isinstance(value, kind) and not isinstance(value, bool) else None
 
 
-def _painted(name: str, value: object) -> gr.HTML:
-    """A component that its script paints; the template stays empty, so that no text is ever run as one."""
-    return gr.HTML(
-        value, html_template="", js_on_load=_static(f"{name}.js"), apply_default_css=False, elem_id=name
-    )
+def _dumped(answers: Sequence[Answer]) -> Any:
+    """Answers as the browser keeps them."""
+    return _ANSWERS.dump_python(list(answers), mode="json")
+
+
+def _file(suffix: str, media_type: str, text: str) -> Json:
+    return {"name": f"quoth-conversation.{suffix}", "type": media_type, "text": text}
+
+
+def _painted(name: str, value: object, *before: str) -> gr.HTML:
+    """A component that its script paints, with the scripts `before` it in front; the template stays empty, so
+    that no text is ever run as one.
+    """
+    script = "\n".join(_static(f"{each}.js") for each in (*before, name))
+    return gr.HTML(value, html_template="", js_on_load=script, apply_default_css=False, elem_id=name)
 
 
 def _static(name: str) -> str:

@@ -1,5 +1,5 @@
-// The conversation: questions with their answers. Everything on screen is set as text, never as markup.
-const { make, tell, listen, address, scrollBehavior } = window.quoth;
+// The conversation: questions with their answers (their nodes are made in turn.js).
+const { tell, listen, address, settle, restoreDraft, scrollBehavior } = window.quoth;
 const MAX_ADDRESS_CHARS = 500;
 const SPACE_ABOVE = 20; // pixels between the header and the question that is scrolled to
 
@@ -15,7 +15,6 @@ let begun = false; // whether the page has what it starts with: turns that come 
 let citing = null; // the turn whose citations the reader shows
 
 const ask = (question) => trigger('submit', { question });
-const askAsTyped = (question) => trigger('submit', { question, alone: "yes" });
 
 // Citations
 
@@ -26,86 +25,6 @@ const show = (quotes, n) => (event) => {
   tell("cite", { cites: citesOf(quotes), n, origin: event.currentTarget, keyboard: event.detail === 0 });
 };
 
-const marker = (quotes, quote) =>
-  make("button", {
-    className: "marker",
-    type: "button",
-    textContent: quote.n,
-    onclick: show(quotes, quote.n),
-    data: { n: quote.n },
-    attributes: { "aria-label": `Source ${quote.n}: ${quote.section}` },
-  });
-
-// The parts of an answer
-
-const words = (quote) => {
-  const focus = quote.focus && make("mark", { className: "focus", textContent: quote.focus });
-  return make("span", { className: "words" }, quote.before, focus, quote.after);
-};
-
-const context = (quote) =>
-  quote.context &&
-  make("span", { className: `context ${quote.context.kind}`, textContent: `${quote.context.text} ` });
-
-const quotation = (quotes) => (quote) =>
-  make("p", { className: "quote" }, context(quote), words(quote), "\u00a0", marker(quotes, quote));
-
-const path = (quote) =>
-  make(
-    "span",
-    { className: "path" },
-    make("span", { className: "document", textContent: quote.title, data: { document: quote.document } }),
-    quote.section,
-  );
-
-const source = (quotes) => (quote) =>
-  make(
-    "li",
-    {},
-    make(
-      "button",
-      { className: "source", type: "button", onclick: show(quotes, quote.n), data: { n: quote.n } },
-      make("span", { className: "number", textContent: quote.n }),
-      path(quote),
-      make("span", { className: "in-place", textContent: "Show in place" }),
-    ),
-  );
-
-const sources = (quotes) =>
-  make("ol", { className: "sources", attributes: { "aria-label": "Sources" } }, ...quotes.map(source(quotes)));
-
-const confidence = (turn) => {
-  const percent = Math.round(100 * turn.confidence);
-  const meter = make("span", { className: "meter", attributes: { "aria-hidden": "true" } });
-  meter.style.setProperty("--share", `${percent}%`);
-  return make(
-    "p",
-    {
-      className: "confidence",
-      title: "Estimated chance that the first passage answers the question",
-    },
-    meter,
-    `${turn.confidence_words} · ${percent} %`,
-  );
-};
-
-const lead = (quotes) => (quote) =>
-  make(
-    "li",
-    { className: "lead" },
-    make("p", { className: "quote" }, context(quote), words(quote), "\u00a0", marker(quotes, quote)),
-    make("p", {}, path(quote)),
-  );
-
-const leads = (turn, title) =>
-  turn.leads.length > 0 &&
-  make(
-    "div",
-    { className: "leads" },
-    make("h3", { textContent: title }),
-    make("ol", {}, ...turn.leads.map(lead(turn.leads))),
-  );
-
 // Questions to ask
 
 const plain = (text) => text.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, " ").trim();
@@ -115,19 +34,27 @@ const unasked = () => {
   return (open?.examples ?? []).filter((example) => !asked.has(plain(example)));
 };
 
-const suggestion = (question) =>
-  make("li", {}, make("button", { className: "example", type: "button", textContent: question, onclick: () => ask(question) }));
+const edit = (node, turn) => {
+  const index = painted.findIndex((each) => each.node === node);
+  const row = node.querySelector(".question-row");
+  const leave = () => {
+    form.replaceWith(row);
+    row.querySelector(".edit").focus();
+  };
+  const again = (question) => trigger('submit', { question, replaces: index });
+  const form = editor(turn, again, leave);
+  row.replaceWith(form);
+  form.querySelector("textarea").select();
+};
 
-const suggestions = (title) => {
-  const questions = unasked();
-  return questions.length
-    ? make(
-        "div",
-        { className: "suggestions" },
-        make("h3", { textContent: title }),
-        make("ul", {}, ...questions.map(suggestion)),
-      )
-    : null;
+const does = {
+  ask,
+  show,
+  unasked,
+  edit,
+  askAsTyped: (question) => trigger('submit', { question, alone: "yes" }),
+  rate: (turn, verdict, place) => trigger('like', { turn, verdict, ...place }),
+  pick: (done) => tell("pick", { done }),
 };
 
 const greet = () =>
@@ -139,66 +66,11 @@ const greet = () =>
       "p",
       {},
       open ? "Ask anything about " : "Ask anything about your document. ",
-      open && make("cite", { textContent: open.title }),
+      open && make("cite", { dir: "auto", textContent: open.title }),
       open && ". ",
       "Every answer is a quotation that you can check in its place.",
     ),
-    suggestions("For example"),
-  );
-
-// Turns
-
-const bodies = {
-  answered: (turn) => [
-    make("div", { className: "passages" }, ...turn.quotes.map(quotation(turn.quotes))),
-    sources(turn.quotes),
-    confidence(turn),
-  ],
-  unsure: (turn) => [
-    line(turn),
-    leads(turn, "Passages that may answer"),
-    confidence(turn),
-  ],
-  not_found: (turn) => [
-    make("p", { className: "line" }, make("strong", { textContent: turn.line }), " Quoth found no sentence that answers this."),
-    leads(turn, "Closest passages"),
-    suggestions("Questions that it does answer"),
-  ],
-  empty: (turn) => [line(turn)],
-};
-
-const heading = (question) => make("h2", { className: "asked", textContent: question });
-
-const line = (turn) => make("p", { className: "line" }, make("strong", { textContent: turn.line }));
-
-const understood = (turn) =>
-  make(
-    "p",
-    { className: "resolved" },
-    `Understood as: ${turn.resolved} `,
-    make("button", {
-      className: "as-typed",
-      type: "button",
-      textContent: "Ask it as I typed it",
-      onclick: () => askAsTyped(turn.question),
-    }),
-  );
-
-const turnNode = (turn) =>
-  make(
-    "article",
-    { className: `turn ${turn.status}` },
-    heading(turn.question),
-    turn.resolved && understood(turn),
-    ...(turn.small_talk ? [line(turn)] : bodies[turn.status](turn)).filter(Boolean),
-  );
-
-const pendingNode = (question) =>
-  make(
-    "article",
-    { className: "turn pending", attributes: { "aria-busy": "true" } },
-    heading(question),
-    make("p", { className: "searching" }, make("span", { className: "dots", attributes: { "aria-hidden": "true" } }), "Looking for the answer"),
+    suggestions("For example", unasked(), does),
   );
 
 // Painting
@@ -210,7 +82,7 @@ const nameDocuments = (turn) => {
 };
 
 const scrollToTurn = (node) => {
-  const offset = node.querySelector("h2").getBoundingClientRect().top - log.getBoundingClientRect().top;
+  const offset = node.querySelector("h2, .editor").getBoundingClientRect().top - log.getBoundingClientRect().top;
   log.scrollTo({ top: log.scrollTop + offset - SPACE_ABOVE, behavior: scrollBehavior() });
 };
 
@@ -220,7 +92,8 @@ const paintTurns = (turns) => {
   const stale = kept < 0 ? [] : painted.splice(kept);
   for (const { node } of stale) node.remove();
   const fresh = turns.slice(painted.length).map((turn, index) => {
-    return { key: keys[painted.length + index], node: turnNode(turn) };
+    const at = painted.length + index;
+    return { key: keys[at], node: turnNode(turn, at, does) };
   });
   log.append(...fresh.map(({ node }) => node));
   fresh.forEach(({ node }) => nameDocuments(node));
@@ -283,11 +156,29 @@ const paint = () => {
 const begin = () => {
   if (begun) return;
   begun = true;
+  settle();
+  restoreDraft();
   const question = new URLSearchParams(location.search).get("q");
   if (question && props.value.turns.at(-1)?.question !== question) ask(question);
 };
 
+// Back and forward: to the turn with this question, where it is still on screen.
+const walk = ({ q }) => {
+  const index = props.value.turns.findLastIndex((turn) => turn.question === q);
+  if (index >= 0) {
+    const { quotes, leads } = props.value.turns[index];
+    citing = painted[index].node;
+    scrollToTurn(citing);
+    tell("answered", { cites: citesOf(quotes.length ? quotes : leads), scrolls: true });
+  } else if (q) {
+    ask(q);
+  } else {
+    log.scrollTo({ top: 0, behavior: scrollBehavior() });
+  }
+};
+
 watch('value', paint);
+listen("walk", walk);
 listen("document", (shown) => {
   open = shown;
   painted.forEach(({ node }) => nameDocuments(node));

@@ -1,15 +1,28 @@
 // One line of news: what is being waited for, what was done, what went wrong.
+const { listen } = window.quoth;
+const SHOWN_FOR = 2_500; // milliseconds, for news of the page itself
+const GONE = { tone: "bad", text: "The server does not answer. Quoth tries again and goes on by itself when it is back." };
 const line = document.createElement("p");
 line.className = "notice";
 element.append(line);
 
-const paint = () => {
-  const { tone = "", text = "" } = props.value || {};
+const show = ({ tone = "", text = "" }) => {
   line.setAttribute("role", tone === "bad" ? "alert" : "status");
   line.className = `notice ${tone}`;
   line.hidden = !text;
   if (line.textContent !== text) line.textContent = text;
 };
 
+let gone = false;
+const paint = () => show(gone ? GONE : (props.value ?? {}));
+
 watch('value', paint);
+listen("gone", () => {
+  gone = true;
+  paint();
+});
+listen("news", (news) => {
+  show({ tone: "good", ...news });
+  setTimeout(paint, SHOWN_FOR);
+});
 paint();

@@ -1,6 +1,8 @@
-// Runs in the page's head: the theme, the file download and the sheet that holds the reader on a phone.
+// Runs in the page's head: the theme, the address, copying and saving, and whether the server is there.
 window.quoth = (() => {
   const THEME = "quoth-theme";
+  const DRAFT = "quoth-draft";
+  const LOOK_EVERY = 4_000; // milliseconds
   const systemDark = matchMedia("(prefers-color-scheme: dark)");
 
   const wantsDark = () => {
@@ -16,20 +18,71 @@ window.quoth = (() => {
   systemDark.addEventListener("change", applyTheme);
   applyTheme();
 
+  const tell = (name, detail) => document.dispatchEvent(new CustomEvent(`quoth:${name}`, { detail }));
+
+  // Back and forward
+
+  let settled = false; // until then what the page shows goes into the address without an entry of its own
+  addEventListener("popstate", () => {
+    const { searchParams } = new URL(location.href);
+    tell("walk", { doc: searchParams.get("doc"), q: searchParams.get("q") });
+  });
+
+  // The server: when it is back after it was gone, the page is loaded anew, with what was being typed
+
+  const question = () => document.querySelector("#question textarea");
+  let gone = false;
+  const look = async () => {
+    if (document.hidden) return;
+    const answers = await fetch("/healthz", { cache: "no-store" }).then((response) => response.ok, () => false);
+    if (answers && gone) {
+      sessionStorage.setItem(DRAFT, question()?.value ?? "");
+      location.reload();
+    } else if (!answers && !gone) {
+      gone = true;
+      tell("gone");
+    }
+  };
+  setInterval(look, LOOK_EVERY);
+  addEventListener("visibilitychange", look);
+
+  const restoreDraft = () => {
+    const draft = sessionStorage.getItem(DRAFT);
+    const field = question();
+    if (!draft || !field) return;
+    sessionStorage.removeItem(DRAFT);
+    field.value = draft;
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  };
+
   return {
-    toggleTheme() {
-      localStorage.setItem(THEME, wantsDark() ? "light" : "dark");
+    chosenTheme: () => localStorage.getItem(THEME) ?? "system",
+
+    chooseTheme(theme) {
+      if (theme === "system") localStorage.removeItem(THEME);
+      else localStorage.setItem(THEME, theme);
       applyTheme();
     },
 
-    download(text) {
+    download({ name, type, text } = {}) {
       if (!text) return;
       const link = document.createElement("a");
-      link.href = URL.createObjectURL(new Blob([text], { type: "text/markdown" }));
-      link.download = "quoth-conversation.md";
+      link.href = URL.createObjectURL(new Blob([text], { type }));
+      link.download = name;
       link.click();
       URL.revokeObjectURL(link.href);
     },
+
+    async copyText(text) {
+      try {
+        await navigator.clipboard.writeText(text);
+        tell("news", { text: "Copied." });
+      } catch {
+        tell("news", { text: "The browser did not allow copying; select the text and copy it.", tone: "bad" });
+      }
+    },
+
+    restoreDraft,
 
     openReader: () => document.body.classList.add("reader-open"),
     closeReader: () => document.body.classList.remove("reader-open"),
@@ -44,8 +97,13 @@ window.quoth = (() => {
       return node;
     },
 
-    tell: (name, detail) => document.dispatchEvent(new CustomEvent(`quoth:${name}`, { detail })),
+    tell,
     listen: (name, react) => document.addEventListener(`quoth:${name}`, (event) => react(event.detail)),
+
+    // What is shown from now on came after the page was there: each step is one to go back from.
+    settle() {
+      settled = true;
+    },
 
     // Keep the address in step with what is shown, so that it can be shared and reloaded.
     address(changes) {
@@ -54,7 +112,9 @@ window.quoth = (() => {
         if (value) url.searchParams.set(name, value);
         else url.searchParams.delete(name);
       }
-      history.replaceState(history.state, "", url);
+      if (url.href === location.href) return;
+      if (settled) history.pushState(history.state, "", url);
+      else history.replaceState(history.state, "", url);
     },
 
     scrollBehavior: () =>

@@ -22,7 +22,13 @@ const outline = make(
 const close = button("close", "Close the document", () => leave(), "Close");
 const tools = make("div", { className: "tools" }, outline, stepper, close);
 const page = make("div", { className: "page", tabIndex: 0, attributes: { role: "region", "aria-label": "Document" } });
-const root = make("div", { className: "reader" }, tools, page);
+const hint = make("p", {
+  className: "hint",
+  hidden: true,
+  textContent: "Click the sentence that answers, or go to it with the arrow keys and press Enter. Escape leaves.",
+  attributes: { role: "status" },
+});
+const root = make("div", { className: "reader" }, tools, hint, page);
 element.append(root);
 
 let shown = null; // id of the document on screen
@@ -109,6 +115,63 @@ const leave = () => {
   origin = null;
 };
 
+// Picking the sentence that would have been right
+
+let picked = null; // what to do with it; null while nobody picks
+let candidate = null;
+
+const offer = (node) => {
+  candidate?.classList.remove("candidate");
+  candidate = node;
+  if (!node) return;
+  node.classList.add("candidate");
+  scrollTo(node, 0.4);
+};
+
+const firstVisible = () => {
+  const top = page.getBoundingClientRect().top;
+  return [...page.querySelectorAll(".s")].find((node) => node.getBoundingClientRect().bottom > top);
+};
+
+const pick = (done) => {
+  picked = done;
+  hint.hidden = false;
+  root.classList.add("picking");
+  openReader();
+  page.focus({ preventScroll: true });
+};
+
+const stopPicking = () => {
+  picked = null;
+  hint.hidden = true;
+  root.classList.remove("picking");
+  offer(null);
+};
+
+const take = (node) => {
+  const done = picked;
+  stopPicking();
+  done({ document: shown, sentence: node.id });
+};
+
+const moveCandidate = (by) => {
+  const all = [...page.querySelectorAll(".s")];
+  const at = candidate ? all.indexOf(candidate) + by : all.indexOf(firstVisible());
+  offer(all[Math.max(0, Math.min(all.length - 1, at))]);
+};
+
+page.addEventListener("click", (event) => {
+  const node = event.target.closest(".s");
+  if (picked && node) take(node);
+});
+
+const pickingKeys = {
+  ArrowDown: () => moveCandidate(1),
+  ArrowUp: () => moveCandidate(-1),
+  Enter: () => candidate && take(candidate),
+  Escape: stopPicking,
+};
+
 // The document
 
 const entry = ({ target, heading, level }) =>
@@ -153,7 +216,16 @@ listen("answered", (answer) => {
   if (here) goTo(here.n);
   else paintCites();
 });
+listen("pick", ({ done }) => pick(done));
+listen("walk", ({ doc }) => {
+  if (doc && doc !== shown) trigger('select', { document: doc });
+});
 root.addEventListener("keydown", (event) => {
+  if (picked && pickingKeys[event.key]) {
+    event.preventDefault();
+    pickingKeys[event.key]();
+    return;
+  }
   if (event.key !== "Escape") return;
   if (outline.open) outline.open = false;
   else leave();
