@@ -149,7 +149,7 @@ def document_html(document: Document) -> str:
         f"{_heading_html(section)}{_blocks_html(document, by_section.get(number, []))}</section>"
         for number, section in enumerate(document.sections)
     )
-    return f'<h2 class="title">{escape(one_line(document.title))}</h2>' + "".join(sections)
+    return f'<h2 class="title" dir="auto">{escape(one_line(document.title))}</h2>' + "".join(sections)
 
 
 def outline(document: Document) -> list[OutlineEntry]:
@@ -188,7 +188,7 @@ def _heading_html(section: Section) -> str:
     if section.heading_start == section.heading_end:  # text before the first heading has none
         return ""
     tag = f"h{min(section.level + HEADING_OFFSET, DEEPEST_HEADING)}"
-    return f"<{tag}>{escape(section.heading)}</{tag}>"
+    return f'<{tag} dir="auto">{escape(section.heading)}</{tag}>'
 
 
 def _blocks_html(document: Document, numbers: Iterable[int]) -> str:
@@ -209,7 +209,7 @@ def _block_html(document: Document, block: Block) -> str:
     tag = _TAGS[block.kind]
     depth = f' style="--depth: {_depth(document, block)}"' if block.kind == "list_item" else ""
     inside = _label_html(document, block) + _sentences_html(document, block)
-    return f'<{tag} class="{block.kind}"{depth}>{inside}</{tag}>'
+    return f'<{tag} class="{block.kind}" dir="auto"{depth}>{inside}</{tag}>'
 
 
 def _depth(document: Document, block: Block) -> int:

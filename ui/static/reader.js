@@ -78,9 +78,13 @@ const paintBadges = () => {
   }
 };
 
+const FAR = 3; // screens: what is further away is jumped to
 const scrollTo = (node, share) => {
-  const top = node.getBoundingClientRect().top - page.getBoundingClientRect().top + page.scrollTop;
-  page.scrollTo({ top: top - share * page.clientHeight, behavior: scrollBehavior() });
+  const offset = () => node.getBoundingClientRect().top - page.getBoundingClientRect().top - share * page.clientHeight;
+  const go = (behavior) => page.scrollTo({ top: page.scrollTop + offset(), behavior });
+  if (Math.abs(offset()) < FAR * page.clientHeight) return go(scrollBehavior());
+  go("instant");
+  return requestAnimationFrame(() => go("instant")); // what was jumped over had not been laid out
 };
 
 const goTo = (n, keyboard = false) => {
