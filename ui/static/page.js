@@ -16,6 +16,11 @@ window.quoth = (() => {
   systemDark.addEventListener("change", applyTheme);
   applyTheme();
 
+  const refusal = async (response) => {
+    const { detail = response.statusText } = await response.json().catch(() => ({}));
+    return detail.charAt(0).toUpperCase() + detail.slice(1);
+  };
+
   return {
     toggleTheme() {
       localStorage.setItem(THEME, wantsDark() ? "light" : "dark");
@@ -46,6 +51,21 @@ window.quoth = (() => {
 
     tell: (name, detail) => document.dispatchEvent(new CustomEvent(`quoth:${name}`, { detail })),
     listen: (name, react) => document.addEventListener(`quoth:${name}`, (event) => react(event.detail)),
+
+    // Asks one of the page's routes; throws the line that says why it was refused.
+    async request(method, path, body, signal) {
+      const isPlain = body !== undefined && !(body instanceof Blob);
+      const response = await fetch(`page/${path}`, {
+        method,
+        signal,
+        body: isPlain ? JSON.stringify(body) : body,
+        headers: { "Content-Type": isPlain ? "application/json" : "application/octet-stream" },
+      }).catch((error) => {
+        throw signal?.aborted ? error : new Error("Quoth does not answer. Is it still running?");
+      });
+      if (!response.ok) throw new Error(await refusal(response));
+      return response.headers.get("Content-Type") === "application/json" ? response.json() : response;
+    },
 
     // Keep the address in step with what is shown, so that it can be shared and reloaded.
     address(changes) {
