@@ -80,7 +80,7 @@ class Library:
     def __init__(self, folder: Path, embedder: Embedder, max_document_bytes: int) -> None:
         self.folder = folder
         self.embedder = embedder
-        self._max_document_bytes = max_document_bytes
+        self.max_document_bytes = max_document_bytes
         self._store = Store(folder)
         self._lock = threading.RLock()  # guards the two caches below
         self._index: tuple[str, VectorIndex] | None = None  # with the generation it belongs to
@@ -128,7 +128,7 @@ class Library:
         """
         report = progress or _silent
         report("read", 0, 1)
-        data, name = _read(source, name, self._max_document_bytes)
+        data, name = _read(source, name, self.max_document_bytes)
         document_id = content_id(data)
         if self._store.has(document_id):
             return self.document(document_id)
@@ -388,7 +388,7 @@ def _read(source: str | PathLike[str] | bytes, name: str | None, limit: int) -> 
     else:
         data, name = _read_file(Path(source), limit), name or Path(source).name
     if len(data) > limit:
-        raise _too_large(name, len(data), limit)
+        raise too_large(name, len(data), limit)
     return data, name.encode("utf-8", "replace").decode()  # a file system may know names that are no text
 
 
@@ -398,7 +398,7 @@ def _read_file(path: Path, limit: int) -> bytes:
         if stat.S_ISDIR(status.st_mode):
             raise SourceNotFoundError(f"{path} is a folder; name the files in it, for example {path}/*.txt")
         if status.st_size > limit:
-            raise _too_large(path.name, status.st_size, limit)
+            raise too_large(path.name, status.st_size, limit)
         return path.read_bytes()
     except FileNotFoundError as error:
         raise SourceNotFoundError(f"there is no file {path}; check the name and the folder") from error
@@ -406,7 +406,8 @@ def _read_file(path: Path, limit: int) -> bytes:
         raise SourceNotFoundError(f"cannot read {path}: {error.strerror}") from error
 
 
-def _too_large(name: str, size: int, limit: int) -> DocumentTooLargeError:
+def too_large(name: str, size: int, limit: int) -> DocumentTooLargeError:
+    """The error for a file of `size` bytes where `limit` are allowed."""
     return DocumentTooLargeError(
         f"{name} has {size / 2**20:.1f} MB and the limit is {limit / 2**20:.0f} MB; divide it, or raise "
         f"QUOTH_MAX_DOCUMENT_MB"

@@ -54,6 +54,11 @@ class Engine:
         return self._reader
 
     @property
+    def strict(self) -> float:
+        """How sure an answer has to be where a question does not come with its own, 0 to 1."""
+        return self._strict
+
+    @property
     def ready(self) -> bool:
         """True once the models are loaded: a question then takes milliseconds."""
         return self._ready

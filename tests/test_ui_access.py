@@ -131,15 +131,30 @@ def test_everything_is_reached_with_the_keyboard(open_page: OpenPage, url: str) 
     page.evaluate("document.activeElement.blur()")
     for _ in range(60):
         page.keyboard.press("Tab")
-        reached.append(page.evaluate("document.activeElement.getAttribute('aria-label') || document.activeElement.textContent"))
+        reached.append(
+            page.evaluate(
+                "document.activeElement.getAttribute('aria-label') || document.activeElement.textContent"
+            )
+        )
         assert page.evaluate(
             """() => { const style = getComputedStyle(document.activeElement);
                        return document.activeElement === document.body || style.outlineStyle !== 'none'
                            || getComputedStyle(document.activeElement.closest('.input-container') ?? document.body).boxShadow !== 'none' }"""
         ), reached[-1]
     names = {plain(name) for name in reached}
-    for wanted in ("New chat", "Chats", "Export", "Settings", "Edit and ask again", "Copy", "Helpful",
-                   "Not helpful", "Next citation", "Previous citation", "Sections"):
+    for wanted in (
+        "New chat",
+        "Chats",
+        "Export",
+        "Settings",
+        "Edit and ask again",
+        "Copy",
+        "Helpful",
+        "Not helpful",
+        "Next citation",
+        "Previous citation",
+        "Sections",
+    ):
         assert wanted in names
 
 
@@ -162,7 +177,9 @@ def test_nothing_is_lost_on_a_narrow_or_magnified_page(
 def test_reduced_motion_is_respected(open_page: OpenPage, url: str) -> None:
     page = open_page(url, reduced_motion="reduce")
     ask(page, RADAR)
-    assert page.evaluate("document.getAnimations().filter((each) => each.playState === 'running').length") == 0
+    assert (
+        page.evaluate("document.getAnimations().filter((each) => each.playState === 'running').length") == 0
+    )
 
 
 def test_an_arabic_document_runs_from_right_to_left(open_page: OpenPage, tmp_path: Any) -> None:

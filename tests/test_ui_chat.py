@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from copy import deepcopy
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -15,7 +14,8 @@ from pydantic import TypeAdapter
 from index import Library
 from index.embedding import FakeEmbedder
 from rag import Answer, Engine, Quote
-from ui.chat import ALL_DOCUMENTS, MAX_KEPT_ANSWERS, Handlers
+from ui.chat import MAX_KEPT_ANSWERS, Handlers
+from ui.documents import ALL
 from ui.startup import Startup
 
 Stored = list[dict[str, Any]]
@@ -108,7 +108,7 @@ def test_a_conversation_is_kept_up_to_a_limit(handlers: Handlers, stored: Stored
 
 
 def test_a_question_is_shown_first_and_answered_then(handlers: Handlers) -> None:
-    first, last = updates(handlers.ask("What is “Software 2.0”?", ALL_DOCUMENTS, [], event()))
+    first, last = updates(handlers.ask("What is “Software 2.0”?", ALL, [], event()))
     assert first[0] == {"turns": [], "pending": "What is “Software 2.0”?"}
     assert first[1] == ""  # the field is empty again
     assert last[0]["pending"] is None
@@ -116,41 +116,42 @@ def test_a_question_is_shown_first_and_answered_then(handlers: Handlers) -> None
 
 
 def test_a_suggested_question_leaves_what_is_being_typed(handlers: Handlers) -> None:
-    first, _ = updates(handlers.ask("half a quest", None, [], event(question="What is “Software 2.0”?")))
+    first, _ = updates(handlers.ask("half a quest", ALL, [], event(question="What is “Software 2.0”?")))
     assert first[0]["pending"] == "What is “Software 2.0”?"
     assert first[1] == gr.skip()
 
 
 @pytest.mark.parametrize("typed", ["", " \n\t", None, 7, ["Why?"]])
 def test_nothing_asked_changes_nothing(handlers: Handlers, typed: Any) -> None:
-    (only,) = updates(handlers.ask(typed, None, [], event()))
+    (only,) = updates(handlers.ask(typed, ALL, [], event()))
     assert set(map(str, only)) == {str(gr.skip())}
 
 
-@pytest.mark.parametrize("document_id", ["unknown", 7, {"path": "/etc/passwd"}])
-def test_a_document_that_is_not_there_is_said(handlers: Handlers, document_id: Any) -> None:
-    _, last = updates(handlers.ask("Why?", document_id, [], event()))
+@pytest.mark.parametrize("choice", ["unknown", "", 7, None, {"path": "/etc/passwd"}])
+def test_a_choice_of_nothing_that_is_there_is_said(handlers: Handlers, choice: object) -> None:
+    _, last = updates(handlers.ask("Why?", choice, [], event()))
     assert last[3]["tone"] == "bad"
     assert last[1] == "Why?"  # given back
-    assert handlers.open_document(document_id)[1]["tone"] == "bad"
-    assert handlers.open_cited("chosen", event(document="gone"))[:2] == (gr.skip(), gr.skip())
 
 
-def test_all_documents_leave_the_open_one(handlers: Handlers, library: Library) -> None:
+def test_several_documents_are_asked_at_once(handlers: Handlers, library: Library) -> None:
     (record,) = library.documents()
-    assert handlers.open_document(ALL_DOCUMENTS) == (gr.skip(), gr.skip())
-    assert handlers.open_cited(ALL_DOCUMENTS, event(document=record.id))[0] == gr.skip()
-    assert handlers.open_cited("other", event(document=record.id))[0] == record.id
+    _, last = updates(handlers.ask("What is “Software 2.0”?", f"{record.id},{record.id}", [], event()))
+    assert [turn["question"] for turn in last[0]["turns"]] == ["What is “Software 2.0”?"]
 
 
-def test_an_upload_reports_opens_and_leaves_no_copy(tmp_path: Path) -> None:
-    upload = tmp_path / "upload" / "bees.md"
-    upload.parent.mkdir()
-    upload.write_text("# Bees\n\nBees sleep at night.\n", "utf-8")
-    with Library.open(tmp_path / "library", embedder=FakeEmbedder()) as library:
-        engine = Engine(library)
-        *busy, last = updates(Handlers(library, engine, Startup(library, engine)).add(str(upload)))
-        assert {update[2]["tone"] for update in busy} == {"busy"}
-        assert last[2] == {"tone": "good", "text": "Added “Bees”."}
-        assert last[1]["title"] == "Bees"
-    assert not upload.parent.exists()
+@pytest.mark.parametrize("document", ["gone", "../x", "*"])
+def test_a_document_that_is_not_there_is_said(handlers: Handlers, document: str) -> None:
+    reader, notice = handlers.open_document(event(document=document))
+    assert reader == gr.skip()
+    assert notice["tone"] == "bad"
+
+
+@pytest.mark.parametrize("document", ["", None, 7, ["x"]])
+def test_the_reader_is_emptied(handlers: Handlers, document: object) -> None:
+    assert handlers.open_document(event(document=document))[0] is None
+
+
+def test_a_document_is_opened(handlers: Handlers, library: Library) -> None:
+    (record,) = library.documents()
+    assert handlers.open_document(event(document=record.id))[0]["id"] == record.id

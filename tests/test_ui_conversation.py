@@ -8,10 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 from ui_fixtures import (
-    CHROMIUM,
-    CHROMIUM_FLAGS,
     IN_BROWSER,
     OpenPage,
     ask,
@@ -24,7 +22,6 @@ from ui_fixtures import (
 from index import Library
 from index.embedding import Embedder
 from rag.conversation.talk import Spoken, load_talks
-from rag.evaluation import load_articles
 from rag.feedback import to_squad
 from rag.reader import OperatingPoint
 from rag.record import read_record
@@ -188,9 +185,7 @@ def test_the_conversation_is_exported_with_footnotes(open_page: OpenPage, url: s
     assert "[^1]: Hacking the Universe" in text
 
 
-def test_the_quotes_of_an_export_are_verified(
-    open_page: OpenPage, url: str, real_library: Library
-) -> None:
+def test_the_quotes_of_an_export_are_verified(open_page: OpenPage, url: str, real_library: Library) -> None:
     page = answered(open_page, url)
     ask(page, NOT_IN_IT)
     with page.expect_download() as download:

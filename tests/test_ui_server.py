@@ -174,6 +174,7 @@ def test_another_site_is_refused(client: TestClient, headers: dict[str, str]) ->
     for response in (
         client.get("/api/v1/documents", headers=headers),
         client.post("/gradio_api/upload", headers=headers, files={"files": b"x"}),
+        client.post("/page/documents", headers=headers, content=b"x"),
     ):
         assert_problem(response, 403)
         assert_secure(response)

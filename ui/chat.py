@@ -1,31 +1,30 @@
 """The page: the conversation on the left, the document on the right.
 
-Three `gr.HTML` components (conversation, reader, notice) are painted by the scripts of the same names in
-`static/`. Their values are plain data; only a document comes as HTML, escaped in `ui/render.py`.
+The `gr.HTML` components (library, conversation, reader, adding, notice) are painted by the scripts of the
+same names in `static/`. Their values are plain data; only a document comes as HTML, escaped in
+`ui/render.py`. How documents are added, renamed and removed is in `ui/documents.py`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
-import logging
 import os
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from importlib.resources import files
-from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from anyio.to_thread import run_sync as in_thread
 from fastapi import FastAPI
 from pydantic import TypeAdapter, ValidationError
 
-from index import Document, DocumentRecord, Library, QuothError
-from index.document import one_line
+from index import Document, Library
 from index.errors import DocumentNotFoundError
 from index.feedback import Verdict
 from rag import Answer, Engine, Quote, Turn
 from rag.feedback import give_feedback
 from rag.record import to_json
+from ui.documents import ALL, asked, listed, missing, settled
+from ui.errors import error_line
 from ui.render import TurnView, document_view, markdown, sentence_id, turn_view
 from ui.startup import Startup
 
@@ -34,26 +33,22 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
 import gradio as gr
 
-log = logging.getLogger(__name__)
-
 TITLE = "Quoth"
 
-ALL_DOCUMENTS = ""
-"""The choice that asks every document."""
+STYLES = ("page.css", "library.css", "toolbar.css")
 
 MAX_KEPT_ANSWERS = 50
 MAX_WAITING_QUESTIONS = 8
-PROGRESS_SECONDS = 0.2
 
 STRICT_STORAGE_KEY = "quoth-strict"
 STORAGE_KEY = "quoth-conversation"
+CHOICE_STORAGE_KEY = "quoth-documents"
 """Fixed, as is the secret made from it: so that the conversation survives a restart of the server. It hides
 nothing, for who can read the browser's storage can read this file; what comes back is validated."""
 
 LOADING = "Loading the model… A question that you ask now is answered as soon as it can be."
 GONE_CHAT = "The documents of this chat are no longer in the library, or do not say what it quotes."
 NO_SUCH_DOCUMENT = "The document of this address is not in the library."
-STAGES = {"read": "reading", "embed": "indexing", "store": "saving"}
 
 Tone = Literal["", "busy", "good", "bad"]
 Json = dict[str, Any]
@@ -76,7 +71,7 @@ def mount_page(app: FastAPI, library: Library, engine: Engine, startup: Startup,
             font_mono=[gr.themes.LocalFont("IBM Plex Mono", weights=(400,)), "monospace"],
         ),
         # Not as css=: Gradio splits and prefixes selectors, which breaks :is() and rules on the body.
-        head=f"<style>{_static('page.css')}{_static('toolbar.css')}</style><script>{_static('page.js')}</script>",
+        head=f"<style>{''.join(map(_static, STYLES))}</style><script>{_static('page.js')}</script>",
         footer_links=[],
         app_kwargs={"openapi_url": None},
         run_history=False,
@@ -93,22 +88,17 @@ def build_page(library: Library, engine: Engine, startup: Startup) -> gr.Blocks:
     with page:
         answers = gr.BrowserState([], storage_key=STORAGE_KEY, secret=STORAGE_KEY)
         strict = gr.BrowserState(None, storage_key=STRICT_STORAGE_KEY, secret=STORAGE_KEY)
+        kept_choice = gr.BrowserState("", storage_key=CHOICE_STORAGE_KEY, secret=STORAGE_KEY)
         exported = gr.JSON(visible=False)
         with gr.Row(elem_id="top"):
             gr.HTML(_static("brand.html"), elem_id="brand", apply_default_css=False, js_on_load=None)
-            documents = gr.Dropdown(
-                label="Document",
-                show_label=False,
-                container=False,
-                filterable=False,
-                elem_id="documents",
-            )
-            upload = gr.UploadButton("Upload", size="sm", elem_id="upload")
+            library_panel = _painted("library", ALL, documents=[])
             read = gr.Button("Read", size="sm", elem_id="read")
             toolbar = _painted("toolbar", handlers.toolbar_value(None))
         with gr.Row(elem_id="panes"):
             with gr.Column(elem_id="left"):
                 conversation = _painted("conversation", conversation_value(()), "turn")
+                _painted("adding", None)
                 notice = _painted("notice", notice_value())
                 question = gr.Textbox(
                     label="Your question",
@@ -124,26 +114,23 @@ def build_page(library: Library, engine: Engine, startup: Startup) -> gr.Blocks:
                 reader = _painted("reader", None)
 
         options: Json = {"show_progress": "hidden", "api_visibility": "private"}
-        # Gradio would refuse documents that were added after its own session began: the handlers check.
-        unchecked: Json = {**options, "preprocess": False}
         page.load(
             handlers.open_page,
-            [answers, strict],
-            [documents, reader, conversation, toolbar, notice],
+            [answers, kept_choice, strict],
+            [library_panel, reader, conversation, toolbar, notice],
             concurrency_limit=None,
             **options,
         )
         asking = gr.on(
             [question.submit, conversation.submit],
             handlers.ask,
-            [question, documents, answers, strict],
+            [question, library_panel, answers, strict],
             [conversation, question, answers, notice],
             concurrency_limit=MAX_WAITING_QUESTIONS,
-            **unchecked,
+            **options,
         )
-        documents.select(handlers.open_document, documents, [reader, notice], **unchecked)
-        reader.select(handlers.open_cited, documents, [documents, reader, notice], **unchecked)
-        upload.upload(handlers.add, upload, [documents, reader, notice], **options)
+        reader.select(handlers.open_document, None, [reader, notice], **options)
+        library_panel.input(None, library_panel, kept_choice, js="(choice) => choice", **options)
         begun = [conversation, question, answers, toolbar, notice]
         toolbar.clear(None, cancels=[asking], **options).then(
             handlers.start_over, [answers, strict], begun, **options
@@ -167,25 +154,26 @@ class Handlers:
         self._startup = startup
 
     async def open_page(
-        self, stored: object, strict: object, request: gr.Request
+        self, stored: object, kept_choice: object, strict: object, request: gr.Request
     ) -> AsyncIterator[tuple[Update, ...]]:
         """At once what there is already; the rest as it gets loaded."""
         wanted = request.query_params.get("doc")
+        choice = wanted or kept_choice
         answers = await in_thread(self._restore, stored)
         turns = await in_thread(self._turns, answers)
-        documents, reader = await in_thread(self._open, wanted)
+        panel, reader = await in_thread(self._open, choice)
         news = await in_thread(self._news, wanted)
-        yield documents, reader, conversation_value(turns), self.toolbar_value(strict), news
+        yield panel, reader, conversation_value(turns), self.toolbar_value(strict), news
         if self._startup.ready:
             return
         if reader is None:
             await self._startup.filled()
-            yield *await in_thread(self._open, wanted), gr.skip(), gr.skip(), self._news()
+            yield *await in_thread(self._open, choice), gr.skip(), gr.skip(), self._news()
         await self._startup.finished()
         yield *(gr.skip() for _ in range(4)), await in_thread(self._news, wanted)
 
     async def ask(
-        self, typed: str, document_id: str | None, stored: object, strict: object, event: gr.EventData
+        self, typed: str, choice: object, stored: object, strict: object, event: gr.EventData
     ) -> AsyncIterator[tuple[Update, ...]]:
         """At once the question, then its answer; a question that fails goes back into its field.
 
@@ -204,7 +192,7 @@ class Handlers:
         try:
             await self._startup.finished()
             history = () if alone else answers
-            answer = await in_thread(self._answer, question, document_id, history, self._strictness(strict))
+            answer = await in_thread(self._answer, question, choice, history, self._strictness(strict))
         except Exception as error:
             yield conversation_value(turns), question, gr.skip(), bad_news(error)
             return
@@ -212,36 +200,14 @@ class Handlers:
         turns = await in_thread(self._turns, answers)
         yield conversation_value(turns), gr.skip(), _dumped(answers), self._news()
 
-    async def add(self, path: str) -> AsyncIterator[tuple[Update, ...]]:
-        """Add an uploaded file to the library, telling how far it is, and open it."""
-        source, progress = Path(path), AddProgress(Path(path).name)
-        adding = asyncio.create_task(in_thread(self._add, source, progress))
-        while not adding.done():
-            yield gr.skip(), gr.skip(), notice_value("busy", str(progress))
-            await asyncio.wait([adding], timeout=PROGRESS_SECONDS)
+    def open_document(self, event: gr.EventData) -> tuple[Update, Update]:
+        """Show a document, or none when none is named."""
+        document_id = _given(event, "document", str)
         try:
-            document = adding.result()
-        except Exception as error:
-            yield gr.skip(), gr.skip(), bad_news(error)
-            return
-        opened = await in_thread(self._open, document.id)
-        yield *opened, notice_value("good", f"Added “{one_line(document.title)}”.")
-
-    def open_document(self, document_id: str) -> tuple[Update, Update]:
-        """Show the chosen document; the choice of all documents leaves the open one."""
-        if document_id == ALL_DOCUMENTS:
-            return gr.skip(), gr.skip()
-        try:
-            return document_view(self._library.document(document_id)), self._news()
+            shown = document_view(self._library.document(document_id)) if document_id else None
         except Exception as error:
             return gr.skip(), bad_news(error)
-
-    def open_cited(self, chosen: str | None, event: gr.EventData) -> tuple[Update, Update, Update]:
-        """Show the document of a citation, and choose it unless all documents are being asked."""
-        document_id = _given(event, "document") or ""
-        reader, news = self.open_document(document_id)
-        stays = chosen == ALL_DOCUMENTS or reader == gr.skip()
-        return gr.skip() if stays else document_id, reader, news
+        return shown, self._news()
 
     def start_over(self, stored: object, strict: object) -> tuple[Update, ...]:
         """An empty conversation; the one that ended goes to the browser's list."""
@@ -319,30 +285,21 @@ class Handlers:
         if not self._startup.ready:
             error = self._startup.error
             return bad_news(error) if error else notice_value("busy", LOADING)
-        known = wanted is None or wanted in (record.id for record in self._library.documents())
-        return notice_value() if known else notice_value("bad", NO_SUCH_DOCUMENT)
+        if wanted and missing(wanted, [record.id for record in self._library.documents()]):
+            return notice_value("bad", NO_SUCH_DOCUMENT)
+        return notice_value()
 
-    def _open(self, wanted: str | None) -> tuple[Update, Update]:
-        """The list of documents and the reader, with the wanted document open or else the first."""
+    def _open(self, choice: object) -> tuple[Update, Update]:
+        """The panel with what is left of the choice, and the reader with its first document."""
         records = self._library.documents()
-        ids = [record.id for record in records]
-        shown = wanted if wanted in ids else next(iter(ids), None)
-        choices = gr.update(choices=_choices(records), value=shown)
-        return choices, document_view(self._library.document(shown)) if shown else None
+        shown, choice = settled(choice, [record.id for record in records])
+        panel = gr.update(value=choice, documents=listed(records))
+        return panel, document_view(self._library.document(shown)) if shown else None
 
-    def _add(self, source: Path, progress: AddProgress) -> Document:
-        try:
-            return self._library.add(source, progress=progress)
-        finally:
-            source.unlink()  # the upload was a copy, and the library has its own
-            source.parent.rmdir()
-
-    def _answer(
-        self, question: str, document_id: str | None, answers: Sequence[Answer], strict: float
-    ) -> Answer:
+    def _answer(self, question: str, choice: object, answers: Sequence[Answer], strict: float) -> Answer:
         self._engine.load()  # nothing to do, unless the background could not
         history = [Turn(answer.question, answer) for answer in answers]
-        return self._engine.ask(question, [document_id] if document_id else None, history, strict=strict)
+        return self._engine.ask(question, asked(choice), history, strict=strict)
 
     def _turns(self, answers: Sequence[Answer]) -> list[TurnView]:
         documents = self._documents_of(answers)
@@ -370,21 +327,6 @@ class Handlers:
         return 0 <= answer.confidence <= 1 and all(_is_true(quote, documents) for quote in quotes)
 
 
-class AddProgress:
-    """How far the adding of a file is: written by one thread, read by another."""
-
-    def __init__(self, name: str) -> None:
-        self._line = f"Adding {name}"
-        self._step = ""
-
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        share = f" {100 * done // total} %" if total > 1 else ""
-        self._step = f": {STAGES.get(stage, stage)}{share}"
-
-    def __str__(self) -> str:
-        return f"{self._line}{self._step}…"
-
-
 def conversation_value(turns: Sequence[TurnView], pending: str | None = None) -> Json:
     """What the conversation shows: finished turns, and the question that is being answered."""
     return {"turns": list(turns), "pending": pending}
@@ -396,23 +338,14 @@ def notice_value(tone: Tone = "", text: str = "") -> Json:
 
 
 def bad_news(error: Exception) -> Json:
-    """The line for an error: its own if Quoth raised it on purpose, else only that the log has it."""
-    if isinstance(error, QuothError):
-        message = str(error)
-        return notice_value("bad", message[:1].upper() + message[1:])
-    log.error("The page met an unexpected error", exc_info=error)
-    return notice_value("bad", "Something went wrong; the server's log says what.")
+    """The line for an error."""
+    return notice_value("bad", error_line(error))
 
 
 def _is_true(quote: Quote, documents: Mapping[str, Document]) -> bool:
     document = documents[quote.document_id]
     spans = [span for span in ((quote.start, quote.end), quote.context) if span]
     return quote.is_exact(document) and all(0 <= start < end <= len(document.text) for start, end in spans)
-
-
-def _choices(records: Sequence[DocumentRecord]) -> list[tuple[str, str]]:
-    each = [(one_line(record.title), record.id) for record in records]
-    return [("All documents", ALL_DOCUMENTS), *each] if len(each) > 1 else each
 
 
 def _given(event: gr.EventData, name: str, kind: type[T]) -> T | None:
@@ -430,12 +363,12 @@ def _file(suffix: str, media_type: str, text: str) -> Json:
     return {"name": f"quoth-conversation.{suffix}", "type": media_type, "text": text}
 
 
-def _painted(name: str, value: object, *before: str) -> gr.HTML:
+def _painted(name: str, value: object, *before: str, **props: Any) -> gr.HTML:
     """A component that its script paints, with the scripts `before` it in front; the template stays empty, so
     that no text is ever run as one.
     """
     script = "\n".join(_static(f"{each}.js") for each in (*before, name))
-    return gr.HTML(value, html_template="", js_on_load=script, apply_default_css=False, elem_id=name)
+    return gr.HTML(value, html_template="", js_on_load=script, apply_default_css=False, elem_id=name, **props)
 
 
 def _static(name: str) -> str:

@@ -38,7 +38,7 @@ STATUS_LINES: dict[Status, str] = {
     "answered": "",
     "unsure": "Not sure: this may answer it.",
     "not_found": "The document does not say.",
-    "empty": "There is no document to search yet. Upload one to begin.",
+    "empty": "There is no document to search yet. Add one to begin.",
 }
 """What stands above the quotes or leads of an answer."""
 

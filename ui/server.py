@@ -37,6 +37,7 @@ from index.errors import (
     UnsupportedFormatError,
 )
 from rag import Answer, Engine, Turn
+from ui.documents import create_documents_api
 from ui.settings import Settings, open_engine, open_library
 from ui.startup import Startup
 
@@ -154,15 +155,14 @@ def create_app(library: Library, engine: Engine, settings: Settings) -> FastAPI:
         mount_page(app, library, engine, startup, settings.max_document_mb)
 
     app.mount("/api/v1", create_api(library, engine, startup))
+    app.mount("/page", with_problems(create_documents_api(library)))
     asyncio.run(mount_it())
     return app
 
 
 def create_api(library: Library, engine: Engine, startup: Startup) -> FastAPI:
     """The REST routes. An application of its own, for the page beside it takes every other path."""
-    api = FastAPI(**UNDOCUMENTED)
-    for error in (QuothError, RequestValidationError, HTTPException, Exception):
-        api.add_exception_handler(error, problem_response)
+    api = with_problems(FastAPI(**UNDOCUMENTED))
 
     @api.post("/ask")
     async def ask(body: AskRequest) -> Answer:
@@ -178,6 +178,13 @@ def create_api(library: Library, engine: Engine, startup: Startup) -> FastAPI:
     def documents() -> Sequence[DocumentRecord]:
         return library.documents()
 
+    return api
+
+
+def with_problems(api: FastAPI) -> FastAPI:
+    """The same application; every error that a route raises becomes problem details."""
+    for error in (QuothError, RequestValidationError, HTTPException, Exception):
+        api.add_exception_handler(error, problem_response)
     return api
 
 

@@ -1,5 +1,5 @@
 // The reader: the open document, with the sentences that an answer cites.
-const { make, tell, listen, address, closeReader, openReader, scrollBehavior } = window.quoth;
+const { make, tell, listen, closeReader, openReader, scrollBehavior } = window.quoth;
 
 const button = (className, label, onclick, text = "") =>
   make("button", { className, type: "button", onclick, textContent: text, title: label, attributes: { "aria-label": label } });
@@ -191,6 +191,8 @@ const jump = (target) => {
   page.focus({ preventScroll: true });
 };
 
+const present = (title) => tell("document", { id: shown, title, examples: props.value.examples });
+
 const paint = () => {
   const value = props.value;
   shown = value?.id ?? null;
@@ -200,13 +202,18 @@ const paint = () => {
   root.classList.toggle("blank", !value);
   paintCites();
   if (!value) return;
-  address({ doc: shown });
-  tell("document", { id: shown, title: value.title, examples: value.examples });
+  present(value.title);
   if (awaited?.document === shown) goTo(awaited.n, awaited.keyboard);
   awaited = null;
 };
 
 watch('value', paint);
+listen("open", ({ document }) => trigger('select', { document }));
+listen("renamed", ({ id, title }) => {
+  if (id !== shown) return;
+  page.querySelector(".title").textContent = title;
+  present(title);
+});
 listen("cite", (wanted) => {
   cites = wanted.cites;
   origin = wanted.origin;
