@@ -80,7 +80,7 @@ def build_page(library: Library, engine: Engine, startup: Startup) -> gr.Blocks:
         exported = gr.Textbox(visible=False)
         with gr.Row(elem_id="top"):
             gr.HTML(_static("brand.html"), elem_id="brand", apply_default_css=False, js_on_load=None)
-            library_panel = _painted("library", ALL, documents=[])
+            library_panel = _painted("library", ALL, documents=None)
             read = gr.Button("Read", size="sm", elem_id="read")
             new_chat = gr.Button("New chat", size="sm", elem_id="new-chat")
             export = gr.Button("Export", size="sm", elem_id="export")
