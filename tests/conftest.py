@@ -1,11 +1,13 @@
-"""Fixtures that several test files use: documents, and libraries without and with the real model."""
+"""Fixtures that several test files use: documents, libraries without and with the real model, a browser."""
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,6 +16,10 @@ from index.document import assemble
 from index.embedding import Embedder, FakeEmbedder, SentenceTransformerEmbedder
 from index.formats import parse
 from index.library import BUNDLED
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page, Request
+    from ui_fixtures import OpenPage
 
 BUNDLED_BYTES = files("index.corpus").joinpath(BUNDLED).read_bytes()
 
@@ -56,3 +62,52 @@ def real_library(embedder: Embedder, tmp_path_factory: pytest.TempPathFactory) -
     with Library.open(tmp_path_factory.mktemp("library"), embedder=embedder) as opened:
         opened.add_bundled()
         yield opened
+
+
+@pytest.fixture
+def own_library(tmp_path: Path, embedder: Embedder) -> Iterator[Library]:
+    """A library that a test may change, with the real model."""
+    with Library.open(tmp_path / "own", embedder=embedder) as library:
+        yield library
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    from playwright.sync_api import sync_playwright
+    from ui_fixtures import CHROMIUM, CHROMIUM_FLAGS
+
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[OpenPage]:
+    """Opens a page in a profile of its own, and afterwards looks at what the page did."""
+    from playwright.sync_api import expect
+    from ui_fixtures import DESKTOP
+
+    faults: list[str] = []
+    contexts: list[BrowserContext] = []
+
+    def open_(address: str, **options: Any) -> Page:
+        context = browser.new_context(**{"viewport": DESKTOP, **options})
+        contexts.append(context)
+        host = re.match(r"https?://[^/]+", address)
+        assert host
+
+        def watch(request: Request) -> None:
+            if not request.url.startswith((host[0], "data:", "blob:")):
+                faults.append(f"requested {request.url}")
+
+        context.on("request", watch)
+        context.on("weberror", lambda error: faults.append(f"threw {error.error}"))
+        page = context.new_page()
+        page.on("dialog", lambda dialog: faults.append(f"opened {dialog.message}"))
+        page.goto(address)
+        expect(page.locator(".page .title")).to_be_attached()  # the page has its first values
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert faults == []

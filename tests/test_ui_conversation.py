@@ -1,4 +1,4 @@
-"""The conversation on the page: follow-ups, asking again, earlier chats, export, feedback, settings, address."""
+"""The conversation on the page: follow-ups, asking again, earlier chats, export, feedback, settings, back."""
 
 from __future__ import annotations
 

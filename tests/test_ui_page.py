@@ -6,16 +6,27 @@ Every test also fails when a script throws or when anything is requested from el
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
-from ui_fixtures import CHROMIUM, CHROMIUM_FLAGS, DESKTOP, PHONE, SteeredReader, served, steered_reader
+from playwright.sync_api import Page, expect
+from ui_fixtures import (
+    IN_BROWSER,
+    PHONE,
+    OpenPage,
+    SteeredReader,
+    ask,
+    highlighted,
+    plain,
+    served,
+    steered_reader,
+    upload,
+)
 
 from index import Library
-from index.embedding import Embedder, FakeEmbedder
+from index.embedding import FakeEmbedder
 from index.errors import ModelError
 from rag.conversation.talk import Spoken, load_talks
 from rag.reader import OperatingPoint
@@ -25,22 +36,7 @@ NOT_IN_IT = "Which GPU did Karpathy buy in Paris?"
 
 SAMPLE = Path(__file__).parent / "data" / "authored_dev"
 
-expect.set_options(timeout=20_000)
-
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio"),  # its use of pandas
-    pytest.mark.browser,
-    pytest.mark.model,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no browser at {CHROMIUM}: apt-get install chromium"),
-]
-
-OpenPage = Callable[..., Page]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
+pytestmark = IN_BROWSER
 
 
 @pytest.fixture(scope="module")
@@ -57,69 +53,10 @@ def abstaining_url(real_library: Library) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture
-def own_library(tmp_path: Path, embedder: Embedder) -> Iterator[Library]:
-    """A library that a test may change, with the real model."""
-    with Library.open(tmp_path / "own", embedder=embedder) as library:
-        yield library
-
-
-@pytest.fixture
-def open_page(browser: Browser) -> Iterator[OpenPage]:
-    """Opens a page in a profile of its own, and afterwards looks at what the page did."""
-    faults: list[str] = []
-    contexts: list[BrowserContext] = []
-
-    def open_(address: str, **options: Any) -> Page:
-        context = browser.new_context(**{"viewport": DESKTOP, **options})
-        contexts.append(context)
-        host = re.match(r"https?://[^/]+", address)
-        assert host
-
-        def watch(request: Request) -> None:
-            if not request.url.startswith((host[0], "data:", "blob:")):
-                faults.append(f"requested {request.url}")
-
-        context.on("request", watch)
-        context.on("weberror", lambda error: faults.append(f"threw {error.error}"))
-        page = context.new_page()
-        page.on("dialog", lambda dialog: faults.append(f"opened {dialog.message}"))
-        page.goto(address)
-        expect(page.locator(".page .title")).to_be_attached()  # the page has its first values
-        return page
-
-    yield open_
-    for context in contexts:
-        context.close()
-    assert faults == []
-
-
-def ask(page: Page, question: str) -> None:
-    """Ask and wait for the answer."""
-    before = page.locator(".turn:not(.pending)").count()
-    page.get_by_label("Your question").fill(question)
-    page.get_by_role("button", name="Ask", exact=True).click()
-    expect(page.locator(".turn:not(.pending)")).to_have_count(before + 1)
-
-
 def answered_page(open_page: OpenPage, url: str, **options: Any) -> Page:
     page = open_page(url, **options)
     ask(page, RADAR)
     return page
-
-
-def plain(text: str | None) -> str:
-    return " ".join((text or "").split())
-
-
-def highlighted(page: Page) -> str:
-    """The text of the citation that is stepped to in the reader."""
-    expect(page.locator(".s.current").first).to_be_attached()
-    return plain(" ".join(page.locator(".s.current").all_text_contents()))
-
-
-def upload(page: Page, path: Path) -> None:
-    page.locator("input[type=file]").set_input_files(path)
 
 
 # Asking and checking
@@ -342,7 +279,7 @@ def test_an_uploaded_document_is_opened_and_asked(
     with served(own_library) as address:
         page = open_page(address)
         upload(page, notes)
-        expect(page.get_by_role("status").filter(has_text="Added “Bees”.")).to_be_visible()
+        expect(page.get_by_role("status").filter(has_text="Added “Bees” in")).to_be_visible()
         expect(page.locator(".page .title")).to_have_text("Bees")
         ask(page, "How long do honey bees sleep?")
         assert highlighted(page) == "Honey bees sleep between five and eight hours a day."
@@ -355,8 +292,8 @@ def test_a_citation_of_another_document_opens_it(open_page: OpenPage, own_librar
     with served(own_library) as address:
         page = answered_page(open_page, address)
         words = plain(page.locator(".words").first.text_content())
-        page.get_by_label("Document", exact=True).first.click()
-        page.get_by_role("option", name="Bees").click()
+        page.get_by_role("button", name="Asked: Hacking").click()
+        page.get_by_role("button", name=f"{bees.title} bees.md").click()
         expect(page.locator(".page .title")).to_have_text(bees.title)
         page.locator(".marker").first.click()
         expect(page.locator(".page .title")).to_contain_text("Hacking the Universe")

@@ -1,18 +1,20 @@
-"""What the tests of the page and the server share: an application whose loading a test can steer."""
+"""What the tests of the page and the server share: an application whose loading a test can steer, and a
+browser that looks at it."""
 
 from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 import uvicorn
-from playwright.sync_api import ViewportSize
+from playwright.sync_api import Page, ViewportSize, expect
 
 from index import Library
 from rag import Engine, Quote
@@ -33,6 +35,17 @@ CHROMIUM_FLAGS = [
 ]
 DESKTOP: ViewportSize = {"width": 1440, "height": 900}
 PHONE: ViewportSize = {"width": 390, "height": 844}
+
+IN_BROWSER = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio"),  # its use of pandas
+    pytest.mark.browser,
+    pytest.mark.model,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no browser at {CHROMIUM}: apt-get install chromium"),
+]
+
+OpenPage = Callable[..., Page]
+
+expect.set_options(timeout=20_000)
 
 
 @dataclass
@@ -85,3 +98,25 @@ def served(library: Library, reader: Reader | None = None) -> Iterator[str]:
         finally:
             server.should_exit = True
             running.result(20)
+
+
+def ask(page: Page, question: str) -> None:
+    """Ask and wait for the answer."""
+    before = page.locator(".turn:not(.pending)").count()
+    page.get_by_label("Your question").fill(question)
+    page.get_by_role("button", name="Ask", exact=True).click()
+    expect(page.locator(".turn:not(.pending)")).to_have_count(before + 1)
+
+
+def plain(text: str | None) -> str:
+    return " ".join((text or "").split())
+
+
+def highlighted(page: Page) -> str:
+    """The text of the citation that is stepped to in the reader."""
+    expect(page.locator(".s.current").first).to_be_attached()
+    return plain(" ".join(page.locator(".s.current").all_text_contents()))
+
+
+def upload(page: Page, *paths: Path) -> None:
+    page.locator("input[type=file]").set_input_files(paths)

@@ -92,7 +92,7 @@ def build_page(library: Library, engine: Engine, startup: Startup) -> gr.Blocks:
         exported = gr.JSON(visible=False)
         with gr.Row(elem_id="top"):
             gr.HTML(_static("brand.html"), elem_id="brand", apply_default_css=False, js_on_load=None)
-            library_panel = _painted("library", ALL, documents=[])
+            library_panel = _painted("library", ALL, documents=None)
             read = gr.Button("Read", size="sm", elem_id="read")
             toolbar = _painted("toolbar", handlers.toolbar_value(None))
         with gr.Row(elem_id="panes"):
@@ -214,7 +214,7 @@ class Handlers:
         return self._begun([], stored, strict, self._news())
 
     def reopen(self, stored: object, strict: object, event: gr.EventData) -> tuple[Update, ...]:
-        """An earlier conversation from the browser's list, as far as its documents still say what it quotes."""
+        """An earlier conversation from the browser's list, without what its documents do not say any more."""
         answers = self._restore(_given(event, "answers", list))
         news = self._news() if answers else notice_value("bad", GONE_CHAT)
         return self._begun(answers, stored, strict, news)

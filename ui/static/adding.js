@@ -1,14 +1,14 @@
 // Files on their way into the library: one after another, each with its progress, its time and a way to cancel.
 const { make, tell, listen, request } = window.quoth;
-const SUMMARY_MILLISECONDS = 10000;
+const DONE_MILLISECONDS = 10000;
 const STOPPED = "Quoth stopped before this was added: add it again.";
 
-const status = make("p", { className: "summary visually-hidden", attributes: { role: "status" } });
+const status = make("p", { className: "visually-hidden", attributes: { role: "status" } });
 const list = make("ul", { attributes: { "aria-label": "Documents being added" } });
 const target = make("div", { className: "drop", hidden: true, attributes: { "aria-hidden": "true" } }, "Drop files to add them");
 element.append(list, status, target);
 
-const waiting = []; // jobs: { name, title, body, node, step, progress, controller }
+const waiting = []; // jobs: { name, title, body, node, label, step, progress, canceller, controller }
 let busy = false;
 
 const quoted = (title) => `“${title}”`;
@@ -17,12 +17,11 @@ const seconds = (began) => {
   return `${passed.toFixed(passed < 10 ? 1 : 0)} s`;
 };
 
-// A row goes; the focus that it had goes to its neighbour, or to the question.
-const drop = (node) => {
-  const next = node.nextElementSibling ?? node.previousElementSibling;
-  const focused = node.contains(document.activeElement);
-  node.remove();
-  if (focused) (next?.querySelector("button") ?? document.querySelector("#question textarea"))?.focus();
+// What had the focus and goes gives it to the next button, or to the question.
+const drop = (...nodes) => {
+  const focused = nodes.some((node) => node.contains(document.activeElement));
+  for (const node of nodes) node.remove();
+  if (focused) (list.querySelector("button") ?? document.querySelector("#question textarea"))?.focus();
 };
 
 const closer = (text, label, onclick) =>
@@ -32,14 +31,9 @@ const jobOf = (source) => {
   const job = { ...source, controller: new AbortController() };
   job.step = make("span", { className: "step", textContent: "Waiting" });
   job.progress = make("progress", { max: 100, hidden: true, attributes: { "aria-label": `Adding ${job.name}` } });
-  job.node = make(
-    "li",
-    {},
-    make("span", { className: "name", textContent: job.title || job.name, dir: "auto" }),
-    job.step,
-    closer("Cancel", `Cancel ${job.name}`, () => cancel(job)),
-    job.progress,
-  );
+  job.label = make("span", { className: "name", textContent: job.title || job.name, dir: "auto" });
+  job.canceller = closer("Cancel", `Cancel ${job.name}`, () => cancel(job));
+  job.node = make("li", {}, job.label, job.step, job.canceller, job.progress);
   return job;
 };
 
@@ -59,6 +53,12 @@ const fail = (job, line) => {
   );
   job.node.after(node);
   drop(job.node);
+};
+
+const finish = (job, { title, known }, time) => {
+  job.label.textContent = title;
+  job.step.textContent = known ? "In the library already" : `Added · ${time}`;
+  drop(job.canceller, job.progress);
 };
 
 // The last of the lines that the server answers with; each one before tells a step.
@@ -90,6 +90,7 @@ const carry = async (job) => {
   };
   const clock = setInterval(paint, 500);
   job.progress.hidden = false;
+  list.scrollTo({ top: job.node.offsetTop - list.offsetTop });
   try {
     const result = await follow(await send(job), (step) => {
       if (!step.stage) return;
@@ -97,8 +98,9 @@ const carry = async (job) => {
       if (step.percent !== null) job.progress.value = step.percent;
       paint();
     });
-    if (!result.error) return result;
-    fail(job, result.error);
+    if (result.error) throw new Error(result.error);
+    finish(job, result, seconds(began));
+    return result;
   } catch (error) {
     if (!job.controller.signal.aborted) fail(job, error.message);
   } finally {
@@ -111,17 +113,17 @@ const run = async () => {
   if (busy) return;
   busy = true;
   const began = performance.now();
-  const results = [];
+  const done = [];
   while (waiting.length) {
     const job = waiting.shift();
     const result = await carry(job);
     if (!result) continue;
-    drop(job.node);
-    tell("added", { id: result.added, first: results.length === 0 });
-    results.push(result);
+    tell("added", { id: result.added, first: done.length === 0 });
+    done.push({ ...result, node: job.node });
   }
   busy = false;
-  summarise(results, seconds(began));
+  status.textContent = summaryOf(done, seconds(began));
+  setTimeout(() => drop(...done.map(({ node }) => node)), DONE_MILLISECONDS);
 };
 
 const summaryOf = (results, time) => {
@@ -135,21 +137,11 @@ const summaryOf = (results, time) => {
     .join(" ");
 };
 
-const summarise = (results, time) => {
-  const text = summaryOf(results, time);
-  status.textContent = text;
-  status.classList.toggle("visually-hidden", !text);
-  setTimeout(() => {
-    if (status.textContent === text) status.classList.add("visually-hidden");
-  }, SUMMARY_MILLISECONDS);
-};
-
 const enqueue = (sources) => {
   if (!sources.length) return;
   const jobs = sources.map(jobOf);
   waiting.push(...jobs);
   list.append(...jobs.map(({ node }) => node));
-  status.classList.add("visually-hidden");
   status.textContent = jobs.length === 1 ? `Adding ${jobs[0].title || jobs[0].name}` : `Adding ${jobs.length} files`;
   run();
 };

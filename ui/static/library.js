@@ -208,7 +208,7 @@ const row = (each) => {
   });
   return make(
     "li",
-    { data: { id: each.id } },
+    { data: { id: each.id, key: JSON.stringify(each) } },
     make("label", { className: "choice" }, box),
     button(
       "title",
@@ -229,18 +229,23 @@ const markOpen = () => {
   }
 };
 
+// Rows that stay are not touched, so that the focus stays with them.
 const paintList = () => {
-  list.replaceChildren(...documents.map(row));
+  const painted = new Map([...list.children].map((node) => [node.dataset.key, node]));
+  const rows = documents.map((each) => painted.get(JSON.stringify(each)) ?? row(each));
+  for (const node of painted.values()) if (!rows.includes(node)) node.remove();
+  rows.forEach((node, index) => {
+    if (list.children[index] !== node) list.insertBefore(node, list.children[index] ?? null);
+  });
   markOpen();
 };
 
 // What is gone is not asked any more; where nothing else was, the first document is.
 const settle = (listed) => {
-  const changed = JSON.stringify(listed) !== JSON.stringify(documents);
   documents = listed;
   const left = chosen?.filter(holds) ?? null;
   chosen = chosen?.length && !left.length && documents.length ? [documents[0].id] : left;
-  if (changed) paintList();
+  paintList();
   sync();
 };
 
@@ -277,7 +282,9 @@ const edit = (each) => {
     make("button", { className: "primary", type: "submit", textContent: "Save" }),
     button("plain", () => leave(), "Cancel"),
   );
+  const node = rowOf(each.id);
   const leave = () => {
+    node.remove();
     paintList();
     rowOf(each.id)?.querySelector(".tool").focus();
   };
@@ -294,7 +301,7 @@ const edit = (each) => {
     leave();
     tell("renamed", documents.find(({ id }) => id === each.id));
   });
-  rowOf(each.id).replaceChildren(form);
+  node.replaceChildren(form);
   input.select();
 };
 

@@ -55,11 +55,6 @@ window.quoth = (() => {
     field.dispatchEvent(new Event("input", { bubbles: true }));
   };
 
-  const refusal = async (response) => {
-    const { detail = response.statusText } = await response.json().catch(() => ({}));
-    return detail.charAt(0).toUpperCase() + detail.slice(1);
-  };
-
   return {
     chosenTheme: () => localStorage.getItem(THEME) ?? "system",
 
@@ -110,21 +105,6 @@ window.quoth = (() => {
       settled = true;
     },
 
-    // Asks one of the page's routes; throws the line that says why it was refused.
-    async request(method, path, body, signal) {
-      const isPlain = body !== undefined && !(body instanceof Blob);
-      const response = await fetch(`page/${path}`, {
-        method,
-        signal,
-        body: isPlain ? JSON.stringify(body) : body,
-        headers: { "Content-Type": isPlain ? "application/json" : "application/octet-stream" },
-      }).catch((error) => {
-        throw signal?.aborted ? error : new Error("Quoth does not answer. Is it still running?");
-      });
-      if (!response.ok) throw new Error(await refusal(response));
-      return response.headers.get("Content-Type") === "application/json" ? response.json() : response;
-    },
-
     // Keep the address in step with what is shown, so that it can be shared and reloaded.
     address(changes) {
       const url = new URL(location.href);
@@ -139,5 +119,23 @@ window.quoth = (() => {
 
     scrollBehavior: () =>
       matchMedia("(prefers-reduced-motion: reduce)").matches ? "instant" : "smooth",
+
+    // Asks one of the page's routes; throws the line that says why it was refused.
+    async request(method, path, body, signal) {
+      const isFile = body instanceof Blob;
+      const response = await fetch(`page/${path}`, {
+        method,
+        signal,
+        body: isFile ? body : JSON.stringify(body),
+        headers: { "Content-Type": isFile ? "application/octet-stream" : "application/json" },
+      }).catch((error) => {
+        throw signal?.aborted ? error : new Error("Quoth does not answer. Is it still running?");
+      });
+      if (!response.ok) {
+        const { detail = response.statusText } = await response.json().catch(() => ({}));
+        throw new Error(detail.charAt(0).toUpperCase() + detail.slice(1));
+      }
+      return response.headers.get("Content-Type") === "application/json" ? response.json() : response;
+    },
   };
 })();
