@@ -243,8 +243,9 @@ const paintList = () => {
 // What is gone is not asked any more; where nothing else was, the first document is.
 const settle = (listed) => {
   documents = listed;
-  const left = chosen?.filter(holds) ?? null;
-  chosen = chosen?.length && !left.length && documents.length ? [documents[0].id] : left;
+  const left = chosen?.filter(holds);
+  if (!documents.length) chosen = null;
+  else if (chosen?.length) chosen = left.length ? left : [documents[0].id];
   paintList();
   sync();
 };
