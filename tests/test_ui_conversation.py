@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -20,7 +21,6 @@ from ui_fixtures import (
 )
 
 from index import Library
-from index.embedding import Embedder
 from rag.conversation.talk import Spoken, load_talks
 from rag.feedback import to_squad
 from rag.reader import OperatingPoint
@@ -42,15 +42,8 @@ def url(real_library: Library) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture
-def own_library(tmp_path: Path, embedder: Embedder) -> Iterator[Library]:
-    """A library that a test may change, with the real model."""
-    with Library.open(tmp_path / "own", embedder=embedder) as library:
-        yield library
-
-
-def answered(open_page: OpenPage, url: str, question: str = RADAR) -> Page:
-    page = open_page(url)
+def answered(open_page: OpenPage, url: str, question: str = RADAR, **options: Any) -> Page:
+    page = open_page(url, **options)
     ask(page, question)
     return page
 
@@ -223,7 +216,7 @@ def test_what_a_person_says_about_answers_is_kept(open_page: OpenPage, own_libra
         sentence.click()
         expect(turn.locator(".thanks")).to_be_visible()
         expect(page.get_by_text("Click the sentence that answers")).to_be_hidden()
-        ask(page, NOT_IN_IT)
+        ask(page, "What is Software 2.0?")
         turn = page.locator(".turn").last
         turn.get_by_role("button", name="Not helpful", exact=True).click()
         turn.get_by_role("button", name="The document does not say").click()

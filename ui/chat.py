@@ -136,7 +136,7 @@ def build_page(library: Library, engine: Engine, startup: Startup) -> gr.Blocks:
             handlers.start_over, [answers, strict], begun, **options
         )
         toolbar.select(handlers.reopen, [answers, strict], begun, **options)
-        toolbar.change(handlers.choose_strict, None, [strict, toolbar], **options)
+        toolbar.apply(handlers.choose_strict, None, [strict, toolbar], **options)
         toolbar.download(handlers.export, answers, [exported, notice], **options).then(
             None, exported, js="(file) => window.quoth.download(file)", **options
         )

@@ -115,7 +115,7 @@ const settings = () => [
     "How sure an answer has to be",
     "Moves the confidence below which Quoth says that the document does not say.",
     ...props.value.strictness.map(({ value, label }) =>
-      choice("strict", value, label, value === props.value.strict, (strict) => trigger('change', { strict })),
+      choice("strict", value, label, value === props.value.strict, (strict) => trigger('apply', { strict })),
     ),
   ),
   fieldset(

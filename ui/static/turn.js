@@ -150,10 +150,10 @@ const feedback = (turn, index, does) => {
     const pick = action("choice", "The answer is here…", () => does.pick((place) => rate("answer_here", place)));
     const choices = [
       pick,
-      action("choice", "The document does not say", () => rate("not_said")),
+      turn.status !== "not_found" && action("choice", "The document does not say", () => rate("not_said")),
       action("choice", "Just not helpful", () => rate("not_helpful")),
     ];
-    box.replaceChildren(make("span", { textContent: "What would have been right?" }), ...choices);
+    box.replaceChildren(make("span", { textContent: "What would have been right?" }), ...choices.filter(Boolean));
     pick.focus();
   };
   box.append(action("rate", "Helpful", () => rate("helpful")), action("rate", "Not helpful", ask));
@@ -178,7 +178,6 @@ const bodies = {
   not_found: (turn, does) => [
     line(turn, " Quoth found no sentence that answers this."),
     leads(turn, "Closest passages (not an answer)", does),
-    suggestions("Questions that it does answer", does.unasked(), does),
   ],
   empty: (turn) => [line(turn)],
 };
@@ -193,6 +192,7 @@ const turnNode = (turn, index, does) => {
     turn.resolved && understood(turn, does),
     ...parts,
     rated && actions(turn, index, does),
+    turn.status === "not_found" && !turn.small_talk && suggestions("Questions that it does answer", does.unasked(), does),
   );
 };
 
