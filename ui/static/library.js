@@ -81,7 +81,7 @@ const panel = make(
 const label = make("span", { className: "label", dir: "auto" });
 const opener = make(
   "button",
-  { className: "opener", type: "button", attributes: { "aria-haspopup": "dialog" } },
+  { className: "opener", type: "button", attributes: { "aria-haspopup": "dialog", "aria-expanded": "false" } },
   label,
 );
 opener.popoverTargetElement = panel;
@@ -90,6 +90,7 @@ element.append(opener, panel, announcer);
 const place = () => panel.style.setProperty("--right", `${innerWidth - opener.getBoundingClientRect().right}px`);
 
 panel.addEventListener("beforetoggle", (event) => {
+  opener.setAttribute("aria-expanded", String(event.newState === "open"));
   if (event.newState === "open") place();
   else showPaste(false);
 });
