@@ -31,7 +31,6 @@ ALL = "*"
 PROGRESS_SECONDS = 0.2
 UNDO_SECONDS = 300.0
 STAGES = {"read": "Reading", "embed": "Indexing", "store": "Saving"}
-PASTED = "Pasted text"
 
 Json = dict[str, Any]
 
@@ -94,7 +93,7 @@ def create_documents_api(library: Library) -> FastAPI:
         return listed(library.documents())
 
     @api.post("/documents")
-    async def add(request: Request, name: str = PASTED, title: str = "") -> Response:
+    async def add(request: Request, name: str, title: str = "") -> Response:
         try:
             content = await handlers.received(name, request.stream())
         except ClientDisconnect:
