@@ -102,10 +102,9 @@ panel.addEventListener("toggle", (event) => {
 addEventListener("resize", place);
 
 const showPaste = (shown) => {
-  if (shown) paste.hidden = false;
-  if (shown) pastedTitle.focus();
-  else if (paste.contains(document.activeElement)) pasteButton.focus();
+  if (!shown && paste.contains(document.activeElement)) pasteButton.focus();
   paste.hidden = !shown;
+  if (shown) pastedTitle.focus();
   pasteButton.setAttribute("aria-expanded", String(shown));
 };
 
@@ -357,5 +356,8 @@ listen("document", ({ id }) => {
   if (chosen?.length === 1 && holds(id)) choose([id]); // who asks one document asks the one that is read
   else sync();
 });
-listen("added", takeIn);
+let taken = Promise.resolve(); // one document after another: each builds on the choice before it
+listen("added", (added) => {
+  taken = taken.then(() => takeIn(added));
+});
 paintChoice();
