@@ -179,9 +179,13 @@ def bundled_folder() -> Path:
 
 
 def _load_bundled() -> SentenceTransformer:
-    folder = bundled_folder()
-    check_weights(folder / "model.safetensors", BUNDLED_SHA256)
-    return _load(str(folder))
+    check_bundled()
+    return _load(str(bundled_folder()))
+
+
+def check_bundled() -> None:
+    """Raise ModelError or WeightsDamagedError unless the bundled model is there with the pinned weights."""
+    check_weights(bundled_folder() / "model.safetensors", BUNDLED_SHA256)
 
 
 def check_weights(file: Path, sha256: str) -> None:

@@ -60,6 +60,30 @@ class LibraryUnreadableError(LibraryError):
     """The folder cannot be created, read or written, or the database in it is damaged."""
 
 
+class LibraryDamagedError(LibraryUnreadableError):
+    """The database is no database any more."""
+
+
+class LibraryGoneError(LibraryError):
+    """The folder was moved or deleted while the library was open."""
+
+
+class LibraryFullError(LibraryError):
+    """The disk with the library is full."""
+
+
+class LibraryMissingError(LibraryError):
+    """The folder holds no library."""
+
+
+class LibraryNotEmptyError(LibraryError):
+    """A backup would take the place of documents, and nobody said that it may."""
+
+
+class BackupError(QuothError):
+    """A backup cannot be written or read, or what it holds is damaged."""
+
+
 class LibraryTooNewError(LibraryError):
     """The library was written by a newer version of Quoth."""
 

@@ -6,12 +6,14 @@ out of step.
 
 from __future__ import annotations
 
+import json
 import logging
 import stat
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import version
@@ -22,25 +24,32 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
+from filelock import FileLock, Timeout
 
+from index.backup import back_up
 from index.document import Document, assemble, one_line
 from index.embedding import Embedder, FloatArray, SentenceTransformerEmbedder
 from index.errors import (
+    DocumentNotFoundError,
     DocumentTooLargeError,
     FeedbackError,
+    LibraryBusyError,
     ModelMismatchError,
     SourceNotFoundError,
     TitleError,
 )
 from index.feedback import Feedback, FeedbackRecord
 from index.formats import parse
+from index.health import Check, FaultError, check_database, check_weights, run_check
 from index.passages import CHUNKING, Passage, divide
-from index.store import DocumentRecord, Store, StoredPassage
-from index.vectors import StaleIndexError, VectorIndex
+from index.store import WRITE_TIMEOUT_SECONDS, DocumentRecord, Store, StoredPassage
+from index.vectors import DamagedIndexError, IdArray, StaleIndexError, VectorIndex
 
 log = logging.getLogger(__name__)
 
 VECTORS = "vectors.faiss"
+SAVING_LOCK = "vectors.lock"
+REINDEX_LOCK = "reindex.lock"
 BUNDLED = "hacking_the_universe.txt"
 MAX_DOCUMENT_BYTES = 64 * 2**20
 EMBED_BATCH = 32
@@ -59,6 +68,7 @@ class RemovedDocument:
     number: int  # its place in the list
     added: str  # ISO 8601, UTC
     passages: Sequence[StoredPassage]
+    sources: Sequence[Path]  # the files of watched folders that brought it
     manifest: dict[str, str]  # what its vectors were made with
 
 
@@ -69,6 +79,15 @@ class _Indexed:
     document: Document
     passages: Sequence[Passage]
     vectors: Sequence[FloatArray]  # one (1 + n_sentences, dimension) matrix a passage
+    manifest: dict[str, str]  # what the vectors were made with
+
+
+@dataclass(slots=True, eq=False)
+class _Change:
+    """What a transaction does to the passages."""
+
+    removed: list[IdArray] = field(default_factory=list)
+    added: list[tuple[IdArray, FloatArray]] = field(default_factory=list)  # (n,), (n, dimension)
 
 
 class Library:
@@ -82,9 +101,16 @@ class Library:
         self.embedder = embedder
         self.max_document_bytes = max_document_bytes
         self._store = Store(folder)
+        self._changes = threading.RLock()  # one change at a time; taken before the next lock, never after
         self._lock = threading.RLock()  # guards the two caches below
         self._index: tuple[str, VectorIndex] | None = None  # with the generation it belongs to
         self._documents: OrderedDict[str, Document] = OrderedDict()
+        if self._store.meta("chunking") not in (None, CHUNKING):
+            log.warning(
+                "the library %s was divided by another version of Quoth; it answers as before, but takes no "
+                "more documents until you run: quoth reindex",
+                folder,
+            )
 
     @classmethod
     def open(
@@ -96,11 +122,17 @@ class Library:
     ) -> Self:
         """Open the library in `folder`, created when missing. The model loads when it is first needed.
 
-        Raises LibraryUnreadableError (the folder or its database cannot be used) and LibraryTooNewError.
+        Any number of processes may have it open: they read at once, write one after the other, and each
+        finds at its next question what another one added. Raises LibraryUnreadableError (the folder or its
+        database cannot be used), LibraryTooNewError and LibraryBusyError (another process is bringing it up
+        to date and did not finish in time). Every method raises LibraryGoneError once the folder was moved
+        or deleted, and those that write LibraryFullError when the disk is full; the library then stays as
+        it was.
         """
         return cls(Path(folder), embedder or SentenceTransformerEmbedder(), max_document_bytes)
 
     def close(self) -> None:
+        """Let go of the files. A closed library cannot be used again."""
         self._store.close()
 
     def __enter__(self) -> Self:
@@ -132,14 +164,57 @@ class Library:
         document_id = content_id(data)
         if self._store.has(document_id):
             return self.document(document_id)
-        document = assemble(parse(data, name), document_id=document_id, name=name)
-        report("read", 1, 1)
-        self._check_manifest()
-        indexed = self._index_document(document, report)
+        indexed = self._index_source(data, name, report)
         report("store", 0, 1)
         self._insert(indexed, _now())
         report("store", 1, 1)
+        return indexed.document
+
+    def add_from_folder(self, path: Path, progress: Progress | None = None) -> Document:
+        """Add a file of a watched folder in the place of what it held before, all in one transaction.
+
+        The earlier version goes unless another file brought it too, and keeps its place in the list to the
+        new one. A document that was in the library on its own stays there on its own: no file's end removes
+        it. Raises what `add` raises, and DocumentNotFoundError when somebody removed the document just then.
+        """
+        report = progress or _silent
+        report("read", 0, 1)
+        data, name = _read(path, None, self._max_document_bytes)
+        document_id = content_id(data)
+        if self._store.source(path) == document_id:
+            return self.document(document_id)
+        indexed = None if self._store.has(document_id) else self._index_source(data, name, report)
+        with self._changing() as change:
+            earlier = self._store.release(path)
+            number = None if earlier is None else self._store.place_in_list(earlier)[0]
+            if earlier is not None:
+                change.removed.append(self._store.delete_document(earlier))
+            if indexed is not None:
+                self._insert_into(change, indexed, _now(), number)
+            if indexed is not None or self._store.sources_of(document_id):
+                self._store.set_source(path, document_id)
+        return self.document(document_id)
+
+    def remove_from_folder(self, path: Path) -> Document | None:
+        """The file of a watched folder is gone: so is what it brought, unless another file brought it too.
+
+        Returns the document that was removed.
+        """
+        with self._changing() as change:
+            document_id = self._store.release(path)
+            if document_id is None:
+                return None
+            document = self._store.document(document_id)
+            change.removed.append(self._store.delete_document(document_id))
         return document
+
+    def source(self, path: Path) -> str | None:
+        """The id of the document that this file of a watched folder brought; None when it brought none."""
+        return self._store.source(path)
+
+    def sources(self, folder: Path) -> dict[Path, str]:
+        """For every file in a watched folder, at any depth, that brought a document, the document's id."""
+        return self._store.sources(folder)
 
     def add_bundled(self, progress: Progress | None = None) -> Document | None:
         """Add the bundled summary to a library that never had it; None once it did, removed or not."""
@@ -156,34 +231,35 @@ class Library:
 
         Raises DocumentNotFoundError.
         """
+        with self._changing() as change:
+            removed = self._removed(document_id)
+            change.removed.append(self._store.delete_document(document_id))
         with self._lock:
-            with self._store.writing():
-                index = self._vectors()  # of the state that this transaction changes
-                document = self._store.document(document_id)
-                passages = self._store.passages(self._store.passage_ids([document_id]).tolist())
-                removed = RemovedDocument(
-                    document, *self._store.place_in_list(document_id), passages, self._manifest()
-                )
-                ids = self._store.delete_passages(document_id)
-                self._store.delete_document(document_id)
-                generation = self._store.advance_generation()
             self._documents.pop(document_id, None)
-            index.remove(ids)
-            self._keep(index, generation)
         return removed
+
+    def _removed(self, document_id: str) -> RemovedDocument:
+        passages = self._store.passages(self._store.passage_ids([document_id]).tolist())
+        return RemovedDocument(
+            self._store.document(document_id),
+            *self._store.place_in_list(document_id),
+            passages,
+            self._store.sources_of(document_id),
+            self._stored_manifest(),
+        )
 
     def put_back(self, removed: RemovedDocument) -> Document:
         """Undo a removal: the document is in its place in the list again, nothing is embedded anew.
 
         Where the library was embedded with another model in the meantime, the document is too.
         """
-        if removed.manifest == self._manifest():
+        if removed.manifest == self._stored_manifest():
             passages = [stored.passage for stored in removed.passages]
             vectors = [np.vstack([stored.vector, stored.sentence_vectors]) for stored in removed.passages]
-            indexed = _Indexed(removed.document, passages, vectors)
+            indexed = _Indexed(removed.document, passages, vectors, removed.manifest)
         else:
             indexed = self._index_document(removed.document, _silent)
-        self._insert(indexed, removed.added, removed.number)
+        self._insert(indexed, removed.added, removed.number, removed.sources)
         return removed.document
 
     def rename(self, document_id: str, title: str) -> None:
@@ -213,25 +289,121 @@ class Library:
     def reindex(self, progress: Progress | None = None) -> None:
         """Divide and embed every document again, for another model or another version of the chunking.
 
-        Until all is done the library is as before.
+        Until all is done, questions are answered from the old passages by whoever runs the old model, which
+        embeds the question: a page that was started before, or a command with the old setting. That is so
+        in other processes too, and documents may come and go meanwhile. Then the new passages take the place
+        of the old in one transaction, and it is the new model that answers. After an interruption at any
+        instant, the next call with the same model goes on where this one was; one with another model starts
+        anew. Raises LibraryBusyError when another process is at it.
         """
         report = progress or _silent
-        total = self._store.passage_count(None)  # of the old chunking: near enough to count by
-        indexed: dict[str, _Indexed] = {}
-        for record in self._store.records():
-            indexed[record.id] = self._index_document(self._store.document(record.id), _silent)
-            report("embed", min(total, sum(len(each.passages) for each in indexed.values())), total)
-        with self._lock, self._store.writing():
-            for record in self._store.records():  # some may have come or gone in the meantime
-                each = indexed.get(record.id) or self._index_document(
-                    self._store.document(record.id), _silent
-                )
-                self._store.delete_passages(record.id)
-                self._store.insert_passages(each.document, each.passages, each.vectors)
+        with self._reindexing():
+            with self._store.writing():
+                self._store.begin_staging(json.dumps(self._manifest(), sort_keys=True))
+            while not self._adopt_staged():
+                for document_id in self._store.unstaged():
+                    with suppress(DocumentNotFoundError):  # removed in the meantime
+                        self._stage(self._store.document(document_id), report)
+
+    @contextmanager
+    def _reindexing(self) -> Iterator[None]:
+        self._store.require_file()  # the lock would make a folder that is gone
+        try:
+            with FileLock(self.folder / REINDEX_LOCK, timeout=0):
+                yield
+        except Timeout as error:
+            raise LibraryBusyError(
+                f"another process is embedding the library {self.folder} again; wait until it is done"
+            ) from error
+
+    def _stage(self, document: Document, report: Progress) -> None:
+        passages = divide(document, self.embedder.count_tokens, self.embedder.max_tokens)
+        for first in range(self._store.staged_count(document.id), len(passages), EMBED_BATCH):
+            batch = passages[first : first + EMBED_BATCH]
+            vectors = self._embed(document, batch)
+            with self._store.writing():
+                if not self._is_staged(document, first):
+                    return
+                self._store.stage(document, first, batch, vectors)
+            total = self._store.passage_count(None)  # of the old chunking: near enough to count by
+            report("embed", min(total, self._store.staged_count()), total)
+        with self._store.writing():
+            if self._is_staged(document, len(passages)):
+                self._store.finish_staging(document.id)
+
+    def _is_staged(self, document: Document, count: int) -> bool:
+        """Whether so many passages are, under this title, which is part of what is embedded."""
+        return (self._store.title(document.id), self._store.staged_count(document.id)) == (
+            document.title,
+            count,
+        )
+
+    def _adopt_staged(self) -> bool:
+        """Let the staged passages serve; False when a document is not among them yet."""
+        with self._changes, self._store.writing():
+            if self._store.unstaged():
+                return False
+            self._store.adopt_staged()
             self._write_manifest()
             self._store.advance_generation()
+        with self.snapshot():
+            self._vectors()
+        return True
+
+    # Health
+
+    def check(self) -> tuple[Check, ...]:
+        """Everything that can be checked: the database, the FAISS file, the model. Nothing is changed."""
+        return (
+            *check_database(self._store),
+            run_check("vector file", self._examine_vectors, derived=True),
+            run_check("model", self._examine_model),
+            check_weights(self.embedder),
+        )
+
+    def mend(self) -> None:
+        """Build what is derived again: full text and the FAISS file."""
+        with self._changes, self._store.writing():
+            self._store.rebuild_full_text()
+        with self.snapshot():
+            (self.folder / VECTORS).unlink(missing_ok=True)
+            self._index = None
+            self._vectors()
+
+    def back_up(self, target: Path) -> None:
+        """Write all of the library, as it is now, to a new file; `index.backup.restore` reads it.
+
+        Who reads or writes the library meanwhile does not wait. Raises BackupError.
+        """
+        back_up(self.folder, target)
+
+    def _examine_vectors(self) -> str:
+        with self.snapshot():
+            ids, vectors = self._store.vectors()
+            try:
+                index = VectorIndex.load(self.folder / VECTORS, {"generation": self._store.generation})
+            except DamagedIndexError as error:
+                raise FaultError(str(error)) from error
+            except StaleIndexError as error:
+                return f"{error}; the next question builds it again"
+        if not index.holds(ids, vectors):
+            raise FaultError("holds other vectors than the database")
+        return f"{len(ids)} vectors, those of the database"
+
+    def _examine_model(self) -> str:
+        self._check_manifest(self._manifest())
+        return f"{self.embedder.name}, chunking {CHUNKING}"
 
     # Search
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All that this thread reads inside is of one state of the library, whatever others write.
+
+        To read only: a change that is begun inside may wait for ever.
+        """
+        with self._lock, self._store.reading():
+            yield
 
     def nearest(
         self, vector: FloatArray, k: int, documents: Sequence[str] | None = None
@@ -241,8 +413,8 @@ class Library:
         `documents` restricts the search itself, so there are `k` if the documents have that many. Raises
         DocumentNotFoundError and ModelMismatchError.
         """
-        self._check_manifest()
-        with self._lock:
+        with self.snapshot():
+            self._check_model()
             among = None if documents is None else self._store.passage_ids(documents)
             return self._vectors().search(vector, k, among)
 
@@ -257,6 +429,7 @@ class Library:
         return self._store.passages(ids)
 
     def passage_count(self, documents: Sequence[str] | None = None) -> int:
+        """How many passages the library has, or these documents."""
         return self._store.passage_count(documents)
 
     def document_frequency(
@@ -296,54 +469,101 @@ class Library:
 
     # Adding
 
+    def _index_source(self, data: bytes, name: str, report: Progress) -> _Indexed:
+        """Parse, divide and embed; nothing is written."""
+        document = assemble(parse(data, name), document_id=content_id(data), name=name)
+        report("read", 1, 1)
+        self._check_manifest(self._manifest())
+        return self._index_document(document, report)
+
     def _index_document(self, document: Document, report: Progress) -> _Indexed:
         """Divide and embed; nothing is written."""
         passages = divide(document, self.embedder.count_tokens, self.embedder.max_tokens)
         vectors: list[FloatArray] = []
         report("embed", 0, len(passages))
         for at in range(0, len(passages), EMBED_BATCH):
-            batch = passages[at : at + EMBED_BATCH]
-            texts = [passage.embedded_text(document) for passage in batch]
-            vectors += self.embedder.embed_passages(texts, [passage.embedded_spans() for passage in batch])
+            vectors += self._embed(document, passages[at : at + EMBED_BATCH])
             report("embed", len(vectors), len(passages))
-        return _Indexed(document, passages, vectors)
+        return _Indexed(document, passages, vectors, self._manifest())
 
-    def _insert(self, indexed: _Indexed, added: str, number: int | None = None) -> None:
-        with self._lock:
-            with self._store.writing():
-                self._check_manifest()  # another process may have changed the model since
-                index = self._vectors()  # of the state that this transaction changes
-                if not self._store.insert_document(indexed.document, added, number):
-                    return
-                ids = self._store.insert_passages(indexed.document, indexed.passages, indexed.vectors)
+    def _embed(self, document: Document, passages: Sequence[Passage]) -> list[FloatArray]:
+        texts = [passage.embedded_text(document) for passage in passages]
+        return self.embedder.embed_passages(texts, [passage.embedded_spans() for passage in passages])
+
+    def _insert(
+        self, indexed: _Indexed, added: str, number: int | None = None, sources: Sequence[Path] = ()
+    ) -> None:
+        with self._changing() as change:
+            self._insert_into(change, indexed, added, number)
+            for path in sources:
+                self._store.set_source(path, indexed.document.id)
+
+    def _insert_into(self, change: _Change, indexed: _Indexed, added: str, number: int | None) -> None:
+        self._check_manifest(indexed.manifest)  # another process may have changed the model since
+        if self._store.insert_document(indexed.document, added, number):
+            ids = self._store.insert_passages(indexed.document, indexed.passages, indexed.vectors)
+            if len(ids):
+                change.added.append((ids, np.stack([matrix[0] for matrix in indexed.vectors])))
+            if not self._stored_manifest():
                 self._write_manifest()
+
+    @contextmanager
+    def _changing(self) -> Iterator[_Change]:
+        """One transaction; the index is brought along when it is through."""
+        change = _Change()
+        with self._changes:
+            with self._store.writing():
+                with self._lock:
+                    index = self._vectors()  # of the state that this transaction changes
+                yield change
+                if not change.removed and not change.added:
+                    return
                 generation = self._store.advance_generation()
-            if len(index) and index.accepts(len(ids)):
-                index.add(ids, np.stack([matrix[0] for matrix in indexed.vectors]))
-                self._keep(index, generation)
+            self._bring_along(index, change, generation)
+
+    def _bring_along(self, index: VectorIndex, change: _Change, generation: str) -> None:
+        """What is not brought along is built again when it is needed."""
+        with self._lock:
+            for ids in change.removed:
+                index.remove(ids)
+            if change.added and not (len(index) and index.accepts(sum(len(ids) for ids, _ in change.added))):
+                return
+            for ids, vectors in change.added:
+                index.add(ids, vectors)
+            self._index = (generation, index)
+            self._save(index, generation)
 
     # The manifest: which model and chunking the stored vectors come from
 
     def _manifest(self) -> dict[str, str]:
-        return {
-            "model": self.embedder.name,
-            "fingerprint": self.embedder.fingerprint,
-            "chunking": CHUNKING,
-        }
+        return {"fingerprint": self.embedder.fingerprint, "chunking": CHUNKING}
+
+    def _stored_manifest(self) -> dict[str, str]:
+        """Empty until the library held a document."""
+        found = {key: self._store.meta(key) for key in ("fingerprint", "chunking")}
+        return {key: value for key, value in found.items() if value is not None}
 
     def _write_manifest(self) -> None:
-        for key, value in (self._manifest() | {"dimension": str(self.embedder.dimension)}).items():
+        described = {"model": self.embedder.name, "dimension": str(self.embedder.dimension)}
+        for key, value in (self._manifest() | described).items():
             self._store.set_meta(key, value)
 
-    def _check_manifest(self) -> None:
-        for key, value in self._manifest().items():
-            stored = self._store.meta(key)
-            if key != "model" and stored not in (None, value):
-                raise ModelMismatchError(
-                    f"the library {self.folder} was embedded with {self._store.meta('model')} (chunking "
-                    f"{self._store.meta('chunking')}), not {self.embedder.name} (chunking {CHUNKING}); "
-                    f"run: quoth reindex"
-                )
+    def _check_manifest(self, manifest: dict[str, str]) -> None:
+        """Passages of another model or chunking do not go beside the stored ones."""
+        if self._stored_manifest() not in ({}, manifest):
+            raise self._mismatch()
+
+    def _check_model(self) -> None:
+        """The question's vector has to be of the model of the passages; their chunking is no matter then."""
+        if self._stored_manifest().get("fingerprint") not in (None, self.embedder.fingerprint):
+            raise self._mismatch()
+
+    def _mismatch(self) -> ModelMismatchError:
+        return ModelMismatchError(
+            f"the library {self.folder} was embedded with {self._store.meta('model')} (chunking "
+            f"{self._store.meta('chunking')}), not {self.embedder.name} (chunking {CHUNKING}); choose that "
+            f"model (QUOTH_MODEL), or run: quoth reindex"
+        )
 
     # The FAISS cache
 
@@ -364,16 +584,13 @@ class Library:
         self._save(index, generation)
         return index
 
-    def _keep(self, index: VectorIndex, generation: str) -> None:
-        """The index was brought up to this state of the database."""
-        self._index = (generation, index)
-        self._save(index, generation)
-
     def _save(self, index: VectorIndex, generation: str) -> None:
         try:
-            index.save(self.folder / VECTORS, {"generation": generation})
+            with FileLock(self.folder / SAVING_LOCK, timeout=WRITE_TIMEOUT_SECONDS):
+                index.save(self.folder / VECTORS, {"generation": generation})
         except OSError as error:
-            log.warning("the FAISS file was not saved (%s); it will be built again next time", error.strerror)
+            reason = error.strerror or "another process is writing it"
+            log.warning("the FAISS file was not saved (%s); it will be built again next time", reason)
 
 
 def content_id(data: bytes) -> str:

@@ -27,11 +27,16 @@ EXACT_LIMIT = 50_000
 PROBED_SHARE = 8
 """One list in eight is searched when the index is approximate."""
 
+_HASHTABLE = 2  # faiss.DirectMap.Hashtable
 _MAGIC = b"quoth-vectors-1\n"
 
 
 class StaleIndexError(Exception):
-    """The file is missing, damaged, or belongs to another state of the database."""
+    """The file is missing or belongs to another state of the database."""
+
+
+class DamagedIndexError(StaleIndexError):
+    """The file is not what was written."""
 
 
 class VectorIndex:
@@ -54,6 +59,17 @@ class VectorIndex:
     def remove(self, ids: IdArray) -> None:
         self._index.remove_ids(ids)
 
+    def holds(self, ids: IdArray, vectors: FloatArray) -> bool:
+        """Whether these ids with these vectors are all that it has."""
+        if len(ids) != len(self):
+            return False
+        if isinstance(self._index, faiss.IndexIVF):
+            self._index.set_direct_map_type(_HASHTABLE)  # it has no way from id to vector else
+        try:
+            return not len(ids) or bool(np.array_equal(self._index.reconstruct_batch(ids), vectors))
+        except RuntimeError:  # an id that it lacks
+            return False
+
     def search(self, vector: FloatArray, k: int, among: IdArray | None = None) -> list[tuple[int, float]]:
         """The `k` nearest (id, similarity), best first, ties by id; of the ids `among` when given."""
         k = min(k, len(self) if among is None else len(among))
@@ -73,10 +89,13 @@ class VectorIndex:
         return _parameters(faiss.SearchParametersIVF, sel=selector, nprobe=probed)
 
     def save(self, path: Path, stamp: dict[str, str]) -> None:
-        """Write under a temporary name, flush, rename: the file is whole or absent. Raises OSError."""
+        """Write under a temporary name, flush, rename: the file is whole or absent. Raises OSError.
+
+        One at a time: a process that is killed leaves one partial file, which the next one overwrites.
+        """
         payload = faiss.serialize_index(self._index).tobytes()
         header = json.dumps({**stamp, "sha256": hashlib.sha256(payload).hexdigest()}, sort_keys=True)
-        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+        partial = path.with_name(f"{path.name}.partial")
         try:
             with partial.open("wb") as stream:
                 stream.writelines((_MAGIC, header.encode() + b"\n", payload))
@@ -96,7 +115,7 @@ class VectorIndex:
         header, payload = _split(content)
         checksum = header.pop("sha256", None)
         if checksum != hashlib.sha256(payload).hexdigest():
-            raise StaleIndexError("is damaged (checksum)")
+            raise DamagedIndexError("is damaged (checksum)")
         if header != stamp:
             raise StaleIndexError("is out of step with the database")
         loaded = cls.__new__(cls)
@@ -124,12 +143,12 @@ def _build(ids: IdArray, vectors: FloatArray) -> Any:
 
 def _split(content: bytes) -> tuple[dict[str, str], bytes]:
     if not content.startswith(_MAGIC):
-        raise StaleIndexError("is damaged (no header)")
+        raise DamagedIndexError("is damaged (no header)")
     header, separator, payload = content[len(_MAGIC) :].partition(b"\n")
     try:
         fields = json.loads(header)
     except ValueError as error:
-        raise StaleIndexError("is damaged (header)") from error
+        raise DamagedIndexError("is damaged (header)") from error
     if not separator or not isinstance(fields, dict):
-        raise StaleIndexError("is damaged (header)")
+        raise DamagedIndexError("is damaged (header)")
     return fields, payload

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +10,6 @@ import numpy as np
 from index import Document, Library
 from index.analysis import topic_terms
 from index.embedding import FloatArray
-from index.errors import DocumentNotFoundError
 from index.store import StoredPassage
 
 CANDIDATES = 30
@@ -63,27 +61,18 @@ def retrieve(library: Library, question: str, documents: Sequence[str] | None = 
     """
     vector = library.embedder.embed_question(question)
     terms = topic_terms(question)
-    nearest = library.nearest(vector, CANDIDATES, documents)
-    matching = library.matching(terms, CANDIDATES, documents)
-    stored = library.passages(list(dict.fromkeys(number for number, _ in [*nearest, *matching])))
-    query = _query(library, question, vector, terms, documents, stored)
-    sources = _sources(library, stored)
-    hits = (
-        _hit(query, sources[each.passage.document_id], each)
-        for each in stored
-        if each.passage.document_id in sources
-    )
+    with library.snapshot():
+        nearest = library.nearest(vector, CANDIDATES, documents)
+        matching = library.matching(terms, CANDIDATES, documents)
+        stored = library.passages(list(dict.fromkeys(number for number, _ in [*nearest, *matching])))
+        query = _query(library, question, vector, terms, documents, stored)
+        sources = {
+            document_id: library.document(document_id)
+            for document_id in dict.fromkeys(each.passage.document_id for each in stored)
+        }
+    hits = (_hit(query, sources[each.passage.document_id], each) for each in stored)
     best = sorted(hits, key=lambda hit: (-hit.score, hit.stored.id))[:HITS]
     return Retrieved(query, tuple(best))
-
-
-def _sources(library: Library, stored: Sequence[StoredPassage]) -> dict[str, Document]:
-    """The passages' documents by id, without those that were removed a moment ago."""
-    sources = {}
-    for document_id in {each.passage.document_id for each in stored}:
-        with suppress(DocumentNotFoundError):
-            sources[document_id] = library.document(document_id)
-    return sources
 
 
 def _query(

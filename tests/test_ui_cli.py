@@ -4,11 +4,12 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from pydantic import TypeAdapter
 
 from index import Excerpt, Feedback, Library
 from index.embedding import FakeEmbedder
+from index.store import DATABASE
 from rag import Answer
 from ui.cli import cli
 from ui.settings import Settings, env_name
@@ -185,6 +187,165 @@ def test_another_model_needs_reindex(quoth: Quoth, note: Path, monkeypatch: pyte
     assert "quoth reindex" in one_line(refused.stderr)
     assert quoth("reindex").stdout == "2 documents embedded again\n"
     assert quoth("ask", "What was removed?").exit_code in (0, 3)
+
+
+def test_an_interrupted_reindex_says_that_it_goes_on(quoth: Quoth, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    listed(quoth)
+    with monkeypatch.context() as patched:
+        patched.setattr(FakeEmbedder, "embed_passages", interrupt)
+        result = quoth("reindex")
+    assert result.exit_code == 130
+    assert "quoth reindex goes on" in one_line(result.stderr)
+    assert quoth("reindex").stdout == "1 documents embedded again\n"
+
+
+def test_rename(quoth: Quoth, note: Path) -> None:
+    (added,) = json.loads(quoth("add", "--json", str(note)).stdout)
+    renamed = quoth("rename", added["id"][:6], "  What became of\nthe radar ")
+    assert renamed.stdout == f"renamed {added['id'][:8]} What became of the radar\n"
+    assert listed(quoth)[1]["title"] == "What became of the radar"
+    assert json.loads(quoth("rename", "--json", added["id"], "Radar").stdout) == {
+        "id": added["id"],
+        "title": "Radar",
+    }
+
+
+@pytest.mark.parametrize("title", ["", " ", "x" * 301])
+def test_a_title_that_is_none_is_wrong_usage(quoth: Quoth, title: str) -> None:
+    (record,) = listed(quoth)
+    result = quoth("rename", record["id"], title)
+    assert result.exit_code == 2
+    assert "1 to 300 characters" in one_line(result.stderr)
+    assert listed(quoth) == [record]
+
+
+def test_doctor_has_a_line_for_every_check(quoth: Quoth) -> None:
+    listed(quoth)
+    result = quoth("doctor")
+    assert (result.exit_code, result.stderr) == (0, "")
+    rows = [line.split("\t") for line in result.stdout.splitlines()]
+    assert {state for _, state, _ in rows} == {"ok"}
+    checks = json.loads(quoth("doctor", "--json").stdout)
+    assert [check["name"] for check in checks] == [name for name, _, _ in rows]
+    assert {"integrity", "full text", "weights", "reader"} <= {check["name"] for check in checks}
+
+
+def test_doctor_mends_what_is_derived(quoth: Quoth) -> None:
+    listed(quoth)
+    spoil("DELETE FROM passage_terms WHERE rowid = 1")
+    found = quoth("doctor")
+    assert found.exit_code == 1
+    (wrong,) = [line for line in found.stdout.splitlines() if "WRONG" in line]
+    assert wrong.startswith("full text\t")
+    assert "quoth doctor --mend" in wrong
+    assert quoth("doctor", "--mend").exit_code == 0
+    assert quoth("doctor").exit_code == 0
+
+
+def test_doctor_mends_nothing_that_is_not_derived(quoth: Quoth) -> None:
+    listed(quoth)
+    spoil("UPDATE passages SET vector = zeroblob(8)")
+    result = quoth("doctor", "--mend", "--json")
+    assert result.exit_code == 1
+    (wrong,) = [check for check in json.loads(result.stdout) if not check["ok"] and not check["derived"]]
+    assert "quoth reindex" in wrong["detail"]
+    assert quoth("reindex").exit_code == 0
+    assert quoth("doctor").exit_code == 0
+
+
+def spoil(statement: str) -> None:
+    with closing(sqlite3.connect(Path(os.environ["QUOTH_LIBRARY"]) / DATABASE)) as connection, connection:
+        connection.execute(statement)
+
+
+@pytest.mark.parametrize("command", [["doctor"], ["backup", "file"]])
+def test_no_library_is_made_to_be_looked_at(quoth: Quoth, command: list[str]) -> None:
+    result = quoth(*command)
+    assert result.exit_code == 1
+    assert "no library" in one_line(result.stderr)
+    assert not Path(os.environ["QUOTH_LIBRARY"]).exists()
+
+
+def test_backup_and_restore(quoth: Quoth, note: Path, tmp_path: Path) -> None:
+    quoth("add", str(note))
+    before = listed(quoth)
+    file = str(tmp_path / "library.quoth")
+    written = quoth("backup", "--json", file)
+    assert json.loads(written.stdout) == {"file": file, "bytes": Path(file).stat().st_size}
+    assert "exists already" in one_line(quoth("backup", file).stderr)
+    quoth("remove", before[0]["id"])
+    refused = quoth("restore", file)
+    assert refused.exit_code == 1
+    assert "--force" in one_line(refused.stderr)
+    assert quoth("restore", "--force", file).stdout == "2 documents restored\n"
+    assert listed(quoth) == before
+    assert quoth("restore", "--library", str(tmp_path / "other"), file).exit_code == 0
+    assert quoth("doctor", "--library", str(tmp_path / "other")).exit_code == 0
+
+
+def test_restore_of_something_else(quoth: Quoth, note: Path) -> None:
+    result = quoth("restore", str(note))
+    assert result.exit_code == 1
+    assert f"{note} is no backup" in one_line(result.stderr)
+
+
+WITHOUT_MODEL = """
+import ui.settings
+from index.embedding import FakeEmbedder
+ui.settings.SentenceTransformerEmbedder = lambda model, threads: FakeEmbedder()
+from ui.cli import main
+main()
+"""
+
+
+def test_a_watched_folder_is_followed_until_ctrl_c(quoth: Quoth, tmp_path: Path) -> None:
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    (folder / "note.txt").write_text(NOTE)
+    command = [sys.executable, "-c", WITHOUT_MODEL, "add", "--watch", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline().startswith("added ")
+            assert [record["name"] for record in listed(quoth)][1:] == ["note.txt"]  # while it is followed
+            (folder / "note.txt").write_text(NOTE + "It came back in 2024.\n")
+            assert process.stdout.readline().startswith("changed ")
+            (folder / "other.txt").write_text("Another note is written here.")
+            (folder / "note.txt").unlink()
+            assert [process.stdout.readline().split()[0] for _ in range(2)] == ["added", "removed"]
+            process.send_signal(signal.SIGINT)
+            rest = process.communicate(timeout=LIMIT_SECONDS)
+        finally:
+            process.kill()
+    assert (process.returncode, rest) == (0, ("", ""))
+    assert [record["name"] for record in listed(quoth)][1:] == ["other.txt"]
+
+
+def test_events_of_a_watched_folder_as_json(
+    quoth: Quoth, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("index.watching.time.sleep", interrupt)
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "note.txt").write_text(NOTE)
+    (tmp_path / "notes" / "blank.txt").write_text(" ")
+    result = quoth("add", "--watch", "--json", str(tmp_path / "notes"))
+    failed, added = map(json.loads, result.stdout.splitlines())
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert (failed["kind"], added["kind"]) == ("failed", "added")
+    assert "blank.txt" in failed["error"]
+    assert added["path"] == str(tmp_path / "notes" / "note.txt")
+
+
+def test_a_file_is_not_watched(quoth: Quoth, note: Path) -> None:
+    result = quoth("add", "--watch", str(note))
+    assert result.exit_code == 1
+    assert "no folder" in one_line(result.stderr)
 
 
 def test_a_library_that_is_a_file(quoth: Quoth, note: Path) -> None:

@@ -10,8 +10,8 @@ import json
 import logging
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from io import TextIOWrapper
 from pathlib import Path
@@ -20,7 +20,19 @@ from typing import Any
 import click
 
 from index import Document, DocumentRecord, Library
-from index.errors import DocumentError, DocumentNotFoundError, QuestionError, QuothError, RecordError
+from index.backup import back_up
+from index.backup import restore as restore_backup
+from index.errors import (
+    DocumentError,
+    DocumentNotFoundError,
+    QuestionError,
+    QuothError,
+    RecordError,
+    TitleError,
+)
+from index.health import Check, run_check
+from index.store import require_library
+from index.watching import Event, watch
 from rag.answer import Answer, Turn
 from rag.feedback import to_squad
 from rag.record import MAX_RECORD_BYTES, Record, cited, read_record
@@ -70,7 +82,7 @@ class _Commands(click.Group):
             raise  # click knows what to do with its own
         except KeyboardInterrupt:
             ctx.exit(EXIT_INTERRUPTED)
-        except (QuestionError, SettingsError) as error:
+        except (QuestionError, SettingsError, TitleError) as error:
             raise _UsageFailure(str(error)) from error
         except QuothError as error:
             raise _Failure(str(error)) from error
@@ -282,20 +294,30 @@ def _read_record(file: Path) -> Record:
 
 @cli.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
+@click.option("--watch", "watching", is_flag=True, help="Keep in step with these folders until Ctrl-C.")
 @_json_option
 @_with_settings("library")
 @click.pass_context
-def add(ctx: click.Context, files: tuple[Path, ...], as_json: bool, settings: Settings) -> None:
+def add(
+    ctx: click.Context, files: tuple[Path, ...], watching: bool, as_json: bool, settings: Settings
+) -> None:
     """Add text and Markdown files to the library.
 
     A file that cannot be added gets a line that says why; the others are added. Exit code 1 when any failed.
+
+    With --watch, name folders: what is new in them is added, a changed file replaces its earlier version, and
+    what is removed from them is removed from the library. A document that no such folder brought stays.
 
     \b
     Examples:
       quoth add summary.txt
       quoth add --json notes/*.md
+      quoth add --watch notes
     """
     with _library_with_summary(settings) as library:
+        if watching:
+            _watch(library, files, as_json=as_json)
+            return
         results = [_add_file(library, path, quiet=as_json) for path in files]
     if as_json:
         _print_json(results)
@@ -321,6 +343,22 @@ def _add_file(library: Library, path: Path, *, quiet: bool) -> dict[str, object]
 def _added_line(document: Document, is_new: bool) -> str:
     what = f"{len(document.sentences)} sentences" if is_new else "was there already"
     return f"{document.id[:_SHORT_ID]}  {document.title}: {what}"
+
+
+def _watch(library: Library, folders: Sequence[Path], *, as_json: bool) -> None:
+    """Tell what becomes of the folders' files, a line each, until Ctrl-C."""
+    with suppress(KeyboardInterrupt):
+        for event in watch(library, folders, terminal.progress):
+            if as_json:
+                click.echo(json.dumps(asdict(event) | {"path": str(event.path)}))
+            elif event.kind == "failed":
+                _Failure(event.error).show()
+            else:
+                terminal.print_line(_event_line(event))
+
+
+def _event_line(event: Event) -> str:
+    return f"{event.kind} {event.document_id[:_SHORT_ID]}  {event.title} ({event.path.name})"
 
 
 @cli.command("list")
@@ -404,10 +442,35 @@ def remove(prefixes: tuple[str, ...], as_json: bool, settings: Settings) -> None
 
 
 @cli.command()
+@click.argument("prefix", metavar="ID")
+@click.argument("title")
+@_json_option
+@_with_settings("library")
+def rename(prefix: str, title: str, as_json: bool, settings: Settings) -> None:
+    """Give a document another title.
+
+    \b
+    Examples:
+      quoth rename 3f2a "Minutes of March"
+    """
+    with _library_with_summary(settings) as library:
+        record = _find(library, prefix)
+        library.rename(record.id, title)
+        renamed = library.document(record.id).title
+    if as_json:
+        _print_json({"id": record.id, "title": renamed})
+    else:
+        terminal.print_line(f"renamed {record.id[:_SHORT_ID]}  {renamed}")
+
+
+@cli.command()
 @_json_option
 @_with_settings("library")
 def reindex(as_json: bool, settings: Settings) -> None:
     """Embed every document again, after another model was chosen.
+
+    Until all is done, a page that runs with the earlier model answers as before. After an interruption the
+    next call goes on where this one was.
 
     \b
     Examples:
@@ -415,13 +478,104 @@ def reindex(as_json: bool, settings: Settings) -> None:
       QUOTH_MODEL=./my-model quoth reindex
     """
     with open_library(settings) as library:
-        with terminal.progress("reindex") as update:
-            library.reindex(progress=update)
+        try:
+            with terminal.progress("reindex") as update:
+                library.reindex(progress=update)
+        except KeyboardInterrupt:
+            _Failure("interrupted; what was embedded is kept, quoth reindex goes on from there").show()
+            raise
         count = len(library.documents())
     if as_json:
         _print_json({"documents": count})
     else:
         terminal.print_line(f"{count} documents embedded again")
+
+
+@cli.command()
+@click.option("--mend", is_flag=True, help="Build again what is derived from the rest, where it is wrong.")
+@_json_option
+@_with_settings("library")
+@click.pass_context
+def doctor(ctx: click.Context, mend: bool, as_json: bool, settings: Settings) -> None:
+    """Check everything: the database, what is derived from it, and the models.
+
+    Exit code 1 when anything is wrong (with --mend: still is).
+
+    \b
+    Examples:
+      quoth doctor
+      quoth doctor --mend
+      quoth doctor --json | jq '.[] | select(.ok | not)'
+    """
+    require_library(settings.library)
+    with open_library(settings) as library:
+        checks = library.check()
+        faults = [each for each in checks if not each.ok]
+        if mend and faults and all(each.derived for each in faults):
+            library.mend()
+            checks = library.check()
+    checks = (*checks, run_check("reader", lambda: _examine_reader(settings)))
+    if as_json:
+        _print_json([asdict(each) for each in checks])
+    else:
+        terminal.print_table(("Check", "", "Found"), map(_check_row, checks))
+    if not all(each.ok for each in checks):
+        ctx.exit(EXIT_ERROR)
+
+
+def _examine_reader(settings: Settings) -> str:
+    reader(settings).load()
+    return "its weights are the pinned ones"
+
+
+def _check_row(each: Check) -> tuple[str, str, str]:
+    hint = "; run: quoth doctor --mend" if each.derived and not each.ok else ""
+    return each.name, "ok" if each.ok else "WRONG", f"{each.detail}{hint}"
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@_json_option
+@_with_settings("library")
+def backup(file: Path, as_json: bool, settings: Settings) -> None:
+    """Write the library, as it is now, to one file.
+
+    The page and other commands may go on meanwhile. A file that exists is left alone.
+
+    \b
+    Examples:
+      quoth backup library-2026-11.quoth
+    """
+    back_up(settings.library, file)
+    size = file.stat().st_size
+    if as_json:
+        _print_json({"file": str(file), "bytes": size})
+    else:
+        terminal.print_line(f"wrote {file}: {size / 2**20:.1f} MB")
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--force", is_flag=True, help="Replace the documents that are in the library.")
+@_json_option
+@_with_settings("library")
+def restore(file: Path, force: bool, as_json: bool, settings: Settings) -> None:
+    """Read a backup into the library.
+
+    The backup is checked first, and takes the place of what is there all at once or not at all.
+
+    \b
+    Examples:
+      quoth restore library-2026-11.quoth
+      quoth restore --force --library ./other library-2026-11.quoth
+    """
+    restore_backup(file, settings.library, force=force)
+    with open_library(settings) as library:
+        count = len(library.documents())
+    if as_json:
+        _print_json({"documents": count})
+    else:
+        terminal.print_line(f"{count} documents restored")
 
 
 @cli.command("eval")
