@@ -9,6 +9,7 @@ element.append(log, announcer);
 
 let open = null; // what the reader shows: { id, title, examples }
 let painted = []; // { key, node } of the turns on screen
+let subject = "your document"; // what is asked: the one document, or how many
 let greeting = null;
 let waiting = null;
 let begun = false; // whether the page has what it starts with: turns that come later are answers
@@ -65,9 +66,9 @@ const greet = () =>
     make(
       "p",
       {},
-      open ? "Ask anything about " : "Ask anything about your document. ",
-      open && make("cite", { dir: "auto", textContent: open.title }),
-      open && ". ",
+      "Ask anything about ",
+      make("cite", { dir: "auto", textContent: subject }),
+      ". ",
       "Every answer is a quotation that you can check in its place.",
     ),
     suggestions("For example", unasked(), does),
@@ -179,6 +180,10 @@ const walk = ({ q }) => {
 
 watch('value', paint);
 listen("walk", walk);
+listen("asked", (what) => {
+  subject = what;
+  paintGreeting();
+});
 listen("document", (shown) => {
   open = shown;
   painted.forEach(({ node }) => nameDocuments(node));

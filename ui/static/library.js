@@ -164,7 +164,14 @@ const decode = (choice) => {
   chosen = ids.includes(ALL) ? null : ids.filter(holds);
 };
 
+// As part of a sentence: "Ask anything about …".
+const subject = () => {
+  if (asked().length === 1) return asked()[0].title;
+  return asked().length ? labelText().replace(/^All/, "all") : "your documents";
+};
+
 const paintChoice = () => {
+  tell("asked", subject());
   label.textContent = labelText();
   opener.setAttribute("aria-label", documents.length ? `Asked: ${labelText()}` : labelText());
   opener.classList.toggle("none", documents.length > 0 && asked().length === 0);
@@ -348,6 +355,14 @@ watch(['value', 'documents'], () => {
   loaded = true;
   paintList();
   sync();
+});
+// Back and forward: what the address asks is asked again.
+listen("walk", ({ doc }) => {
+  if (!doc) return;
+  decode(doc);
+  const [first] = doc.split(",");
+  if (first === open || !holds(first)) sync();
+  else tell("open", { document: first });
 });
 listen("document", ({ id }) => {
   open = id;

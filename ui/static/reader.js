@@ -228,9 +228,6 @@ listen("answered", (answer) => {
   else paintCites();
 });
 listen("pick", ({ done }) => pick(done));
-listen("walk", ({ doc }) => {
-  if (doc && doc !== shown) trigger('select', { document: doc });
-});
 root.addEventListener("keydown", (event) => {
   if (picked && pickingKeys[event.key]) {
     event.preventDefault();
