@@ -28,7 +28,6 @@ from ui_fixtures import (
 from index import Library
 from index.embedding import FakeEmbedder
 from index.errors import ModelError
-from rag.conversation.talk import Spoken, load_talks
 from rag.reader import OperatingPoint
 
 RADAR = "Why did Tesla remove radar and lidar?"
@@ -199,15 +198,6 @@ def test_an_address_of_a_missing_document_says_so(open_page: OpenPage, url: str)
     expect(page.locator(".page .title")).to_be_visible()
 
 
-def test_the_conversation_is_exported_with_footnotes(open_page: OpenPage, url: str) -> None:
-    page = answered_page(open_page, url)
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Export").click()
-    text = download.value.path().read_text("utf-8")
-    assert f"## {RADAR}" in text
-    assert "[^1]: Hacking the Universe" in text
-
-
 def test_a_long_question_does_not_break_the_layout(open_page: OpenPage, url: str) -> None:
     page = open_page(url, viewport=PHONE)
     ask(page, "x" * 4_990)
@@ -224,47 +214,6 @@ def test_a_question_that_fails_is_given_back(open_page: OpenPage, url: str) -> N
     expect(page.get_by_role("alert")).to_contain_text("5,000")
     expect(page.get_by_label("Your question")).to_have_value("x" * 5_001)
     expect(page.locator(".turn")).to_have_count(0)
-
-
-# Conversation
-
-
-def test_a_conversation_is_understood_turn_by_turn(open_page: OpenPage, own_library: Library) -> None:
-    [talk] = [each for each in load_talks(SAMPLE) if each.name.startswith("f-garden")]
-    own_library.add(talk.content, name=talk.name)
-    with served(own_library) as address:
-        page = open_page(address)
-        before: Spoken | None = None
-        for number, turn in enumerate(talk.conversations[0]):
-            ask(page, turn.question)
-            resolved = page.locator(".turn").nth(number).locator(".resolved")
-            if turn.leans:
-                assert before
-                expect(resolved).to_contain_text(f"Understood as: {turn.question} ({before.question})")
-            else:
-                expect(resolved).to_have_count(0)
-            before = turn
-        assert number == 4
-        plums = page.locator(".turn").nth(1).locator(".words").first
-        assert plain(plums.text_content()).startswith("Leave plums alone until July")
-
-
-def test_a_follow_up_is_asked_as_it_was_typed(open_page: OpenPage, url: str) -> None:
-    page = answered_page(open_page, url)
-    ask(page, "and why not?")
-    page.locator(".turn").last.get_by_role("button", name="Ask it as I typed it").click()
-    expect(page.locator(".turn:not(.pending)")).to_have_count(3)
-    last = page.locator(".turn").last
-    expect(last.locator(".asked")).to_have_text("and why not?")
-    expect(last.locator(".resolved")).to_have_count(0)
-
-
-def test_thanks_are_not_searched(open_page: OpenPage, url: str) -> None:
-    page = answered_page(open_page, url)
-    ask(page, "thanks!")
-    last = page.locator(".turn").last
-    expect(last.locator(".line")).to_have_text("You’re welcome. Ask anything about the document.")
-    expect(last.locator(".lead, .passages, .confidence")).to_have_count(0)
 
 
 # Documents
@@ -415,14 +364,3 @@ def test_on_a_phone_the_reader_is_a_sheet(open_page: OpenPage, url: str) -> None
     expect(reader).to_be_hidden()
     page.get_by_role("button", name="Read", exact=True).click()
     expect(reader).to_be_visible()
-
-
-def test_the_theme_follows_the_system_until_it_is_chosen(open_page: OpenPage, url: str) -> None:
-    page = open_page(url, color_scheme="dark")
-    dark = re.compile(r"\bdark\b")
-    expect(page.locator("body")).to_have_class(dark)
-    page.get_by_role("button", name="Theme").click()
-    expect(page.locator("body")).not_to_have_class(dark)
-    page.reload()
-    expect(page.get_by_label("Your question")).to_be_visible()
-    expect(page.locator("body")).not_to_have_class(dark)
