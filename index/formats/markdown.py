@@ -16,7 +16,7 @@ from index.document import Parsed
 from index.formats.front_matter import SHOWN, split_front_matter
 from index.formats.html_text import html_texts
 from index.formats.inline import InlineLine, Run, join_lines, lines_of
-from index.formats.pieces import Piece, PieceList, compose
+from index.formats.pieces import Cell, Piece, PieceList, compose
 from index.formats.text import parse_text
 
 MAX_NESTING = 100
@@ -73,7 +73,7 @@ class _Reader:
     def __init__(self) -> None:
         self._pieces = PieceList()
         self._opener: Token | None = None  # the token before this one
-        self._cells: list[str] = []  # of the open table row
+        self._cells: list[Cell] = []  # of the open table row
         self._in_header = False  # of a table
 
     def read(self, tokens: Sequence[Token]) -> list[Piece]:
@@ -114,7 +114,7 @@ class _Reader:
     def _inline(self, lines: Sequence[InlineLine]) -> None:
         opener = self._opener.type if self._opener else ""
         if opener in ("th_open", "td_open"):
-            self._cells.append(join_lines(lines))
+            self._cells.append(Cell(join_lines(lines)))
         elif opener == "heading_open" and self._opener:
             self._pieces.heading(join_lines(lines), int(self._opener.tag[1]))
         else:

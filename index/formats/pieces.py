@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from index.document import Parsed, one_line
 from index.formats.headings import GENERIC, is_title, nest
@@ -50,6 +50,14 @@ class Piece:
     gap: str = "\n\n"  # what stands between it and the piece before it
 
 
+class Cell(NamedTuple):
+    """A cell of a table, and over how many columns and rows it reaches."""
+
+    text: str
+    columns: int = 1
+    rows: int = 1
+
+
 class PieceList:
     """Collects pieces in order; keeps what is open around the next one."""
 
@@ -60,6 +68,7 @@ class PieceList:
         self._label = ""  # of the list item or note that has just begun
         self._gap = "\n\n"  # before the next piece
         self._row_kind: PieceKind = "top_row"
+        self._reaching: dict[int, Cell] = {}  # into the next row, by column
 
     @property
     def lists(self) -> int:
@@ -121,14 +130,29 @@ class PieceList:
 
     def open_table(self) -> None:
         self._row_kind = "top_row"
+        self._reaching = {}
 
-    def row(self, cells: Sequence[str], *, header: bool = False) -> None:
-        """The rows after the first of a table follow it closely."""
-        kind = "table_header" if header else self._row_kind
+    def row(self, cells: Sequence[Cell], *, header: bool = False) -> None:
+        """The rows after the first of a table follow it closely; a cell that reaches down is in each."""
+        texts = list(map(one_line, self._fill(cells)))
         self._label = ""
-        if self._add(kind, " | ".join(map(one_line, cells)) if any(map(str.strip, cells)) else ""):
+        if self._add("table_header" if header else self._row_kind, " | ".join(texts) if any(texts) else ""):
             self._gap = "\n"
             self._row_kind = "table_row"
+
+    def _fill(self, cells: Sequence[Cell]) -> list[str]:
+        row: list[Cell] = []
+        reaching: dict[int, Cell] = {}
+        column = 0
+        waiting = list(reversed(cells))
+        while waiting or column in self._reaching:
+            cell = self._reaching[column] if column in self._reaching else waiting.pop()
+            if cell.rows > 1:
+                reaching[column] = cell._replace(rows=cell.rows - 1)
+            column += max(1, cell.columns)
+            row.append(cell)
+        self._reaching = reaching
+        return [cell.text for cell in row]
 
     def close_table(self) -> None:
         self._gap = self._usual_gap
@@ -196,8 +220,8 @@ def compose(pieces: Sequence[Piece], title: str | None = None, shown: Sequence[P
 def _settle_title(pieces: Sequence[Piece], title: str | None) -> list[Piece]:
     """Make the first heading the title, where it is one and no other piece is.
 
-    It is when no other stands as far out, or when it is the first thing and another follows at once; a
-    heading below the first level only when nothing stands before it.
+    It is when the metadata call the document so, when no other stands as far out, or when it is the first
+    thing and another follows at once; a heading below the first level only when nothing stands before it.
     """
     places = [place for place, piece in enumerate(pieces) if piece.kind == "heading"]
     if not places or any(piece.kind == "title" for piece in pieces):
@@ -205,7 +229,8 @@ def _settle_title(pieces: Sequence[Piece], title: str | None) -> list[Piece]:
     first = places[0]
     alone = is_title([pieces[place].level for place in places]) and (pieces[first].level == 1 or first == 0)
     on_top = places[:2] == [0, 1] and pieces[0].level == 1
-    if not (alone or on_top) or (pieces[first].content.casefold() in GENERIC and title is None):
+    name = pieces[first].content.casefold()
+    if name != (title or "").casefold() and (not (alone or on_top) or (name in GENERIC and title is None)):
         return list(pieces)
     return [*pieces[:first], replace(pieces[first], kind="title"), *pieces[first + 1 :]]
 
