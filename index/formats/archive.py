@@ -49,6 +49,10 @@ class Archive:
     def __contains__(self, name: str) -> bool:
         return _clean(name) in self._members
 
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(self._members)
+
     def read(self, name: str) -> bytes:
         """The bytes of a member; "a/../b" is "b"."""
         member = self._members.get(_clean(name))
@@ -73,6 +77,16 @@ class Archive:
             raise UnreadableFileError(
                 f"{member.filename!r} in the file unpacks to more than {MAX_RATIO} times its size"
             )
+
+
+def member_names(data: bytes) -> frozenset[str]:
+    """The names of the members; none when this is no archive that Quoth reads."""
+    if not data.startswith(b"PK"):
+        return frozenset()
+    try:
+        return Archive(data).names
+    except UnreadableFileError:
+        return frozenset()
 
 
 @contextmanager
