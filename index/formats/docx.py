@@ -16,15 +16,12 @@ from index.errors import UnreadableFileError
 from index.formats.archive import Archive, member_names
 from index.formats.inline import Run, lines_of
 from index.formats.numbering import numeral
-from index.formats.office import Flow, Item, Row, Style, style_called
+from index.formats.office import MAX_STYLE_CHAIN, Flow, Item, Row, Style, style_called
 from index.formats.pieces import Cell
 from index.formats.xml import Element, attribute
 
 LEVELS = 9
 """As many levels as lists and headings have."""
-
-MAX_STYLE_CHAIN = 20
-"""A style is based on another, and that on a third, no further than this."""
 
 _OLD_OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _NUMERALS = {"lowerLetter": "a", "upperLetter": "A", "lowerRoman": "i", "upperRoman": "I"}

@@ -21,6 +21,10 @@ MAX_LIST_LEVEL = 20
 """Deeper lists are shown as if they were no deeper than this."""
 
 MAX_MARKER_CHARS = 20
+"""A longer marker of a list item is cut."""
+
+MAX_STYLE_CHAIN = 20
+"""A style is based on another, and that on a third, no further than this."""
 
 _HEADING_STYLE = re.compile(r"heading (\d)")
 _ROLES: tuple[tuple[Role, re.Pattern[str]], ...] = (
