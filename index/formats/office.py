@@ -37,7 +37,7 @@ _ROLES: tuple[tuple[Role, re.Pattern[str]], ...] = (
 
 _BULLETS = "•◦▪‣●○■□·–✓✔➤►→"
 _MARKER = re.compile(
-    rf"\s*(?:([{_BULLETS}*+-]|\(?(?:\d{{1,3}}|[a-z]|[ivx]{{2,4}})[.)])\s*\t|([{_BULLETS}])\s)\s*(?=\S)"
+    rf"\s*(?:([{_BULLETS}*+-]|\(?(?:\d{{1,3}}|[a-z]|[ivx]{{2,4}})[.)])\s*\t|([{_BULLETS}])\s)\s*"
 )
 
 # What a program calls a document before its author does.
@@ -79,15 +79,20 @@ class Flow:
         self._code: list[str] = []  # lines of the open block of code
         self._notes: list[tuple[str, Sequence[Sequence[Run]]]] = []  # since the last heading
 
-    def paragraph(self, runs: Sequence[Run], style: Style | None = None, item: Item | None = None) -> None:
-        """A paragraph, heading, list item, …; a heading's number is part of it."""
+    def paragraph(
+        self, runs: Sequence[Run], style: Style | None = None, item: Item | None = None, indent: int = 0
+    ) -> None:
+        """A paragraph, heading, list item, …; a heading's number is part of it.
+
+        `indent` is the level of a list item whose bullet was typed by hand.
+        """
         role = style.role if style else None
         if role == "code":
             self._code.append("".join(run.text for run in runs))
             return
         self._end_code()
         if item is None and role is None:
-            runs, item = _split_marker(runs)
+            runs, item = _split_marker(runs, indent)
         lines = lines_of(runs)
         match role:
             case "contents":
@@ -169,10 +174,10 @@ class Flow:
         self._notes = []
 
 
-def _split_marker(runs: Sequence[Run]) -> tuple[Sequence[Run], Item | None]:
+def _split_marker(runs: Sequence[Run], level: int) -> tuple[Sequence[Run], Item | None]:
     """Take off a bullet or number that was typed by hand, with a tab after it."""
     typed = _MARKER.match(runs[0].text) if runs else None
     if typed is None:
         return runs, None
     marker = typed[1] if typed[1] and typed[1] not in _BULLETS else "-"
-    return [runs[0]._replace(text=runs[0].text[typed.end() :]), *runs[1:]], Item(0, marker)
+    return [runs[0]._replace(text=runs[0].text[typed.end() :]), *runs[1:]], Item(level, marker)
