@@ -14,7 +14,7 @@ from typing import NamedTuple
 from index.document import Parsed
 from index.errors import UnreadableFileError
 from index.formats.archive import Archive, member_names
-from index.formats.inline import Run, lines_of
+from index.formats.inline import Run, join_runs, lines_of
 from index.formats.numbering import numeral
 from index.formats.office import MAX_STYLE_CHAIN, Flow, Item, Row, Style, style_called
 from index.formats.pieces import Cell
@@ -238,7 +238,7 @@ class _Reader:
 
     def _read(self, paragraph: Element) -> tuple[_Look, list[Run]]:
         look = self._parts.look(_value(paragraph.find("pPr"), "pStyle"))
-        return look, [run for run in self._runs(paragraph, look.strong) if run.text]
+        return look, join_runs(self._runs(paragraph, look.strong))
 
     def _item(self, properties: Element | None, look: _Look) -> Item | None:
         """The place in a list that a paragraph says itself, or its style says."""

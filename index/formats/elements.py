@@ -35,6 +35,7 @@ _BOLD = re.compile(r"font-weight\s*:\s*(?:bold|[6-9]00)", re.IGNORECASE)
 _CLASS = re.compile(r"\.([\w-]+)\s*\Z")
 _SPACE = re.compile(r"\s+")
 _NOTE_LINK_ROLES = frozenset("noteref doc-noteref footnote-ref backlink doc-backlink footnote-back".split())
+_PAGE_ROLES = frozenset({"pagebreak", "doc-pagebreak"})
 _NOTE_MARK = re.compile(r"[\[(]?(?:\d{1,4}|[a-z]|[*†‡§]{1,3})[\])]?")
 
 
@@ -256,13 +257,13 @@ def _is_hidden(element: Element) -> bool:
         element.tag in _HIDDEN
         or element.get("hidden") is not None
         or (element.tag == "a" and _is_note_link(element))
-        or "pagebreak" in _roles(element)
+        or not _PAGE_ROLES.isdisjoint(_roles(element))
     )
 
 
 def _is_note_link(link: Element) -> bool:
     """Does a link lead to a footnote or back: by its role, or as a raised number?"""
-    if _NOTE_LINK_ROLES & {*_roles(link)}:
+    if not _NOTE_LINK_ROLES.isdisjoint(_roles(link)):
         return True
     parent = link.getparent()
     raised = (parent is not None and parent.tag == "sup") or [child.tag for child in link] == ["sup"]

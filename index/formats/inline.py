@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import groupby, takewhile
 from typing import NamedTuple
 
-_SPACE = re.compile(r"[ \t\n\r\f]+")
+_SPACE = re.compile(r"[ \t\n\r\f\v\x85\u2028\u2029]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,17 @@ class Run(NamedTuple):
     strong: bool = False  # in bold type
     set_off: bool = False  # in bold or italic type
     soft: bool = False
+
+
+def join_runs(runs: Iterable[Run]) -> list[Run]:
+    """The runs that are not empty, those of one type that follow one another put together."""
+    joined: list[Run] = []
+    for key, group in groupby(runs, lambda run: run._replace(text="\n" if run.text == "\n" else "")):
+        if key.text:
+            joined += group
+        elif text := "".join(run.text for run in group):
+            joined.append(key._replace(text=text))
+    return joined
 
 
 def lines_of(runs: Iterable[Run]) -> list[InlineLine]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from index.document import Parsed
 from index.errors import UnreadableFileError
 from index.formats.archive import Archive
-from index.formats.inline import Run, lines_of
+from index.formats.inline import Run, join_runs, lines_of
 from index.formats.numbering import numeral
 from index.formats.office import MAX_LIST_LEVEL, MAX_STYLE_CHAIN, Flow, Item, Row, Style, style_called
 from index.formats.pieces import Cell
@@ -195,7 +195,7 @@ class _Reader:
     def _read(self, paragraph: Element) -> tuple[_Look, list[Run]]:
         look = self._styles.look("paragraph", attribute(paragraph, "style-name"))
         runs = self._runs(paragraph, bool(look.strong), bool(look.slanted))
-        return look, [run for run in runs if run.text]
+        return look, join_runs(runs)
 
     def _runs(self, parent: Element, strong: bool, slanted: bool) -> Iterator[Run]:
         yield Run(_spaced(parent.text), strong, strong or slanted)

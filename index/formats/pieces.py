@@ -126,7 +126,7 @@ class PieceList:
 
     def code(self, text: str) -> None:
         """Lines of code, their indentation kept."""
-        self._add("code", text.rstrip())
+        self._add("code", "\n".join(text.splitlines()).rstrip())
 
     def open_table(self) -> None:
         self._row_kind = "top_row"

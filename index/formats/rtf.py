@@ -10,12 +10,11 @@ import re
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Literal, NamedTuple
 
 from index.document import Parsed
 from index.errors import UnreadableFileError
-from index.formats.inline import Run, lines_of
+from index.formats.inline import Run, join_runs, lines_of
 from index.formats.office import MAX_STYLE_CHAIN, Flow, Item, Row, Style, style_called
 from index.formats.pieces import Cell
 from index.formats.rtf_tokens import CHARSETS, tokens
@@ -315,7 +314,7 @@ class _Reader:
                 self._name += text
 
     def _end_paragraph(self) -> None:
-        runs, self._runs = _joined(self._runs), []
+        runs, self._runs = list(map(_whole, join_runs(self._runs))), []
         paragraph = _Paragraph(
             runs, self._style(runs), self._item(), max(0, self._state.indent // INDENT - 1)
         )
@@ -367,7 +366,7 @@ class _Reader:
         )
 
     def _end_cell(self) -> None:
-        runs, self._runs = _joined(self._runs), []
+        runs, self._runs = list(map(_whole, join_runs(self._runs))), []
         if runs:
             self._cell.append(_Paragraph(runs, item=self._item()))
         self._marker = None
@@ -397,19 +396,10 @@ _STRUCTURE: dict[str, Callable[[_Reader], None]] = {
 }
 
 
-def _joined(runs: Sequence[Run]) -> list[Run]:
-    """Runs of one type put together, in which a pair of surrogates is one character."""
-    joined: list[Run] = []
-    for (strong, set_off, is_end), group in groupby(
-        runs, lambda run: (run.strong, run.set_off, run.text == "\n")
-    ):
-        text = "".join(run.text for run in group)
-        if is_end:
-            joined += [Run("\n", strong, set_off)] * len(text)
-        else:
-            whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-            joined.append(Run(_CONTROLS.sub("", whole), strong, set_off))
-    return joined
+def _whole(run: Run) -> Run:
+    """A run in which a pair of surrogates is one character."""
+    text = run.text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return run if run.text == "\n" else run._replace(text=_CONTROLS.sub("", text))
 
 
 def _is_encoding(name: str) -> bool:

@@ -36,7 +36,7 @@ def parse_xml(data: bytes, *, recover: bool = False) -> Element:
     if dtd is not None and any(True for _ in dtd.iterentities()):
         raise UnreadableFileError("the XML in the file declares entities, which Quoth does not expand")
     for element in root.iter(etree.Element):
-        element.tag = _local(element.tag)
+        element.tag = _local(element.tag) or "nameless"
     return root
 
 
@@ -58,4 +58,4 @@ def _reason(parser: etree.XMLParser) -> str:
 
 
 def _local(name: str) -> str:
-    return name.rpartition("}")[2]
+    return name.rpartition("}")[2].rpartition(":")[2]
