@@ -16,7 +16,7 @@ from index.errors import UnreadableFileError
 from index.formats.archive import Archive, member_names
 from index.formats.inline import Run, join_runs, lines_of
 from index.formats.numbering import numeral
-from index.formats.office import MAX_STYLE_CHAIN, Flow, Item, Row, Style, style_called
+from index.formats.office import MAX_MARKER_CHARS, MAX_STYLE_CHAIN, Flow, Item, Row, Style, style_called
 from index.formats.pieces import Cell
 from index.formats.xml import Element, attribute
 
@@ -88,8 +88,8 @@ class _Parts:
         }
 
     def note(self, reference: Element) -> Element | None:
-        """The note that a footnoteReference or endnoteReference points to."""
-        return self._notes.get((reference.tag.removesuffix("Reference"), attribute(reference, "id")))
+        """The note that a footnoteReference or endnoteReference points to, for the first one that does."""
+        return self._notes.pop((reference.tag.removesuffix("Reference"), attribute(reference, "id")), None)
 
     def look(self, style_id: str | None) -> _Look:
         """What a style looks like and says, by its id."""
@@ -190,7 +190,7 @@ def _levels(parent: Element) -> dict[int, _Level]:
         _integer(attribute(level, "ilvl")) or 0: _Level(
             1 if (start := _integer(_value(level, "start"))) is None else start,
             _value(level, "numFmt") or "decimal",
-            _value(level, "lvlText") or "",
+            (_value(level, "lvlText") or "")[:MAX_MARKER_CHARS],
         )
         for level in parent.iter("lvl")
     }
@@ -300,20 +300,16 @@ class _Reader:
     def _rows(self, table: Element) -> Iterator[Row]:
         look = self._parts.look(_value(table.find("tblPr"), "tblStyle"))
         marked = look.marks_first_row and _marks_first_row(table.find("tblPr/tblLook"))
-        above: dict[int, str] = {}
         for number, row in enumerate(table.iter("tr")):
             cells: list[Cell] = []
             strong = True
-            column = 0
             for cell in row.iter("tc"):
                 text, in_bold = self._cell(cell)
                 strong = strong and in_bold
-                properties = cell.find("tcPr")
-                if properties is not None and (merge := properties.find("vMerge")) is not None:
-                    text = text if attribute(merge, "val") == "restart" else above.get(column, "")
-                above[column] = text
-                cells.append(Cell(text))
-                column += max(1, _integer(_value(properties, "gridSpan")) or 1)
+                columns = _integer(_value(cell.find("tcPr"), "gridSpan")) or 1
+                merge = cell.find("tcPr/vMerge")
+                merged = merge is not None and attribute(merge, "val") != "restart"
+                cells.append(Cell(text, columns, merged=merged))
             header = _is_on(row.find("trPr/tblHeader")) or (number == 0 and (marked or strong))
             yield Row(cells, header)
 

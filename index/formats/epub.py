@@ -171,7 +171,10 @@ def _name_chapters(tree: Element, chapters: Sequence[_Chapter]) -> None:
     if body is None or not chapters or next(body.iter(*_HEADINGS), None) is not None:
         return
     places = {place: element for element in body.iter() if (place := attribute(element, "id"))}
-    named = {text: element for element in body.iter("p", "div") if (text := _short_text(element))}
+    paragraphs = (one for one in body.iter("p", "div") if next(one.iterchildren("p", "div"), None) is None)
+    named: dict[str, Element] = {}
+    for paragraph in paragraphs:
+        named.setdefault(_short_text(paragraph), paragraph)
     for chapter in chapters:
         if not chapter.name:
             continue

@@ -12,12 +12,21 @@ from index.errors import UnreadableFileError
 from index.formats.archive import Archive
 from index.formats.inline import Run, join_runs, lines_of
 from index.formats.numbering import numeral
-from index.formats.office import MAX_LIST_LEVEL, MAX_STYLE_CHAIN, Flow, Item, Row, Style, style_called
+from index.formats.office import (
+    MAX_LIST_LEVEL,
+    MAX_MARKER_CHARS,
+    MAX_STYLE_CHAIN,
+    Flow,
+    Item,
+    Row,
+    Style,
+    style_called,
+)
 from index.formats.pieces import Cell
 from index.formats.xml import Element, attribute
 
 MAX_REPEATED = 100
-"""Spaces, cells and columns that stand for several stand for no more than this."""
+"""A space or an empty cell that stands for several stands for no more than this; so reach cells."""
 
 _MIMETYPE = b"mimetypeapplication/vnd.oasis.opendocument.text"
 _GENERATED = frozenset(
@@ -25,6 +34,7 @@ _GENERATED = frozenset(
     "tracked-changes sequence-decls variable-decls user-field-decls index-title-template forms annotation "
     "annotation-end note frame object object-ole ruby-text".split()
 )
+_ASIDE = ("note", "annotation")
 _SPACE = re.compile(r"[ \t\r\n]+")
 
 
@@ -132,8 +142,8 @@ def _levels(style: Element) -> dict[int, _Level]:
         levels[(_integer(attribute(level, "level")) or 1) - 1] = _Level(
             1 if start is None else start,
             "-" if bullet else attribute(level, "num-format") or "",
-            attribute(level, "num-prefix") or "",
-            attribute(level, "num-suffix") or "",
+            (attribute(level, "num-prefix") or "")[:MAX_MARKER_CHARS],
+            (attribute(level, "num-suffix") or "")[:MAX_MARKER_CHARS],
             _integer(attribute(level, "display-levels")) or 1,
         )
     return levels
@@ -241,7 +251,9 @@ class _Reader:
             opened.marker = self._marker(item) if item.tag == "list-item" else ""
             self.blocks(item)
         self._lists.pop()
-        self._counts[style, level] = self._counts[attribute(element, "id"), 0] = opened.count
+        self._counts[style, level] = opened.count
+        if name := attribute(element, "id"):
+            self._counts[name, 0] = opened.count
 
     def _continued(self, element: Element, style: str | None, level: int) -> int | None:
         """The number of the last item of the list that this one continues."""
@@ -292,13 +304,14 @@ class _Reader:
                 )
                 columns, rows = (min(count or 1, MAX_REPEATED) for count in spanned)
                 repeated = _integer(attribute(cell, "number-columns-repeated")) or 1
-                cells += [Cell(text, columns, rows)] * min(repeated, MAX_REPEATED)
+                cells += [Cell(text, columns, rows)] * (1 if text else min(repeated, MAX_REPEATED))
             in_head = row.getparent().tag == "table-header-rows"
             yield Row(cells, in_head or (number == 0 and strong))
 
     def _cell(self, cell: Element) -> tuple[str, bool]:
         """The text of a cell, and whether all of it stands in bold type."""
-        lines = [line for paragraph in cell.iter("p", "h") for line in lines_of(self._read(paragraph)[1])]
+        paragraphs = (one for one in cell.iter("p", "h") if next(one.iterancestors(*_ASIDE), None) is None)
+        lines = [line for paragraph in paragraphs for line in lines_of(self._read(paragraph)[1])]
         return " ".join(line.text for line in lines), all(line.strong for line in lines)
 
 

@@ -21,6 +21,14 @@ from index.formats.parts import PartList
 
 MAX_BOLD_HEADING_CHARS = 60
 
+MAX_TITLE_CHARS = 300
+"""What the metadata call a document is its title only up to this length."""
+
+MAX_REPEATED_CHARS = 1_000_000
+"""Cells that reach over several rows are repeated in each until they have added as much as this."""
+
+_BAR = " | "
+
 PieceKind = Literal[
     "title",
     "heading",
@@ -51,11 +59,12 @@ class Piece:
 
 
 class Cell(NamedTuple):
-    """A cell of a table, and over how many columns and rows it reaches."""
+    """A cell of a table, over how many columns and rows it reaches, or whether one above reaches into it."""
 
     text: str
     columns: int = 1
     rows: int = 1
+    merged: bool = False
 
 
 class PieceList:
@@ -68,7 +77,8 @@ class PieceList:
         self._label = ""  # of the list item or note that has just begun
         self._gap = "\n\n"  # before the next piece
         self._row_kind: PieceKind = "top_row"
-        self._reaching: dict[int, Cell] = {}  # into the next row, by column
+        self._above: dict[int, Cell] = {}  # the last row of the open table, by column
+        self._repeatable = MAX_REPEATED_CHARS
 
     @property
     def lists(self) -> int:
@@ -130,29 +140,38 @@ class PieceList:
 
     def open_table(self) -> None:
         self._row_kind = "top_row"
-        self._reaching = {}
+        self._above = {}
 
     def row(self, cells: Sequence[Cell], *, header: bool = False) -> None:
         """The rows after the first of a table follow it closely; a cell that reaches down is in each."""
         texts = list(map(one_line, self._fill(cells)))
         self._label = ""
-        if self._add("table_header" if header else self._row_kind, " | ".join(texts) if any(texts) else ""):
+        if self._add("table_header" if header else self._row_kind, _BAR.join(texts) if any(texts) else ""):
             self._gap = "\n"
             self._row_kind = "table_row"
 
     def _fill(self, cells: Sequence[Cell]) -> list[str]:
-        row: list[Cell] = []
-        reaching: dict[int, Cell] = {}
+        """The texts of a row, those included that reach into it from above."""
+        row: dict[int, Cell] = {}
         column = 0
         waiting = list(reversed(cells))
-        while waiting or column in self._reaching:
-            cell = self._reaching[column] if column in self._reaching else waiting.pop()
-            if cell.rows > 1:
-                reaching[column] = cell._replace(rows=cell.rows - 1)
+        while waiting or self._reaches(column):
+            cell = self._repeated(column) if self._reaches(column) else waiting.pop()
+            if cell.merged and column in self._above:
+                cell = cell._replace(text=self._repeated(column).text)
+            row[column] = cell
             column += max(1, cell.columns)
-            row.append(cell)
-        self._reaching = reaching
-        return [cell.text for cell in row]
+        self._above = row
+        return [cell.text for cell in row.values()]
+
+    def _reaches(self, column: int) -> bool:
+        return column in self._above and self._above[column].rows > 1
+
+    def _repeated(self, column: int) -> Cell:
+        """The cell above once more, as long as repetition is moderate."""
+        cell = self._above[column]
+        self._repeatable -= len(cell.text) + len(_BAR)
+        return cell._replace(rows=cell.rows - 1, text=cell.text) if self._repeatable > 0 else Cell("")
 
     def close_table(self) -> None:
         self._gap = self._usual_gap
@@ -212,6 +231,7 @@ def compose(pieces: Sequence[Piece], title: str | None = None, shown: Sequence[P
 
     `title` is what the file's metadata call it; `shown` is what else of them stands before the text.
     """
+    title = title if title and len(title) <= MAX_TITLE_CHARS else None
     pieces = _settle_title(pieces, title)
     pieces = _settle_turns(_settle_metadata(_settle_bold(pieces)))
     return _place([*shown, *pieces], title)

@@ -171,7 +171,7 @@ class _Reader:
         if self._runs:
             self._end_paragraph()
         self._end_table()
-        return self._flow.end(self._title)
+        return self._flow.end(_characters(self._title))
 
     def _open(self) -> None:
         if len(self._groups) == MAX_GROUPS:
@@ -200,7 +200,7 @@ class _Reader:
         """End a note or a box; the paragraph that it stands in goes on."""
         paragraphs = closed.paragraphs or []
         if self._runs:
-            paragraphs.append(_Paragraph(self._runs))
+            paragraphs.append(_Paragraph(self._joined()))
         self._runs = self._outer.pop()
         if closed.target == "box":
             self._boxes += paragraphs
@@ -299,7 +299,7 @@ class _Reader:
         if self._bytes:
             text = self._bytes.decode(self._charsets.get(self._state.font, self._encoding), errors="replace")
             self._bytes.clear()
-            self._add(_CONTROLS.sub("", text))
+            self._add(text)
 
     def _add(self, text: str) -> None:
         match self._state.target:
@@ -314,7 +314,7 @@ class _Reader:
                 self._name += text
 
     def _end_paragraph(self) -> None:
-        runs, self._runs = list(map(_whole, join_runs(self._runs))), []
+        runs, self._runs = self._joined(), []
         paragraph = _Paragraph(
             runs, self._style(runs), self._item(), max(0, self._state.indent // INDENT - 1)
         )
@@ -327,6 +327,9 @@ class _Reader:
         else:
             self._end_table()
             self._tell([paragraph])
+
+    def _joined(self) -> list[Run]:
+        return [run._replace(text=_characters(run.text)) for run in join_runs(self._runs)]
 
     def _tell(self, paragraphs: Sequence[_Paragraph]) -> None:
         boxes, self._boxes = self._boxes, []
@@ -360,13 +363,13 @@ class _Reader:
     def _item(self) -> Item | None:
         if self._marker is None:
             return None
-        marker = self._marker.strip()
+        marker = _characters(self._marker).strip()
         return Item(
             max(0, self._state.list_level), "-" if len(marker) == 1 and not marker.isalnum() else marker
         )
 
     def _end_cell(self) -> None:
-        runs, self._runs = list(map(_whole, join_runs(self._runs))), []
+        runs, self._runs = self._joined(), []
         if runs:
             self._cell.append(_Paragraph(runs, item=self._item()))
         self._marker = None
@@ -396,10 +399,9 @@ _STRUCTURE: dict[str, Callable[[_Reader], None]] = {
 }
 
 
-def _whole(run: Run) -> Run:
-    """A run in which a pair of surrogates is one character."""
-    text = run.text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return run if run.text == "\n" else run._replace(text=_CONTROLS.sub("", text))
+def _characters(text: str) -> str:
+    """Text in which a pair of surrogates is one character, and no other control characters are left."""
+    return _CONTROLS.sub("", text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
 
 
 def _is_encoding(name: str) -> bool:
@@ -411,16 +413,15 @@ def _is_encoding(name: str) -> bool:
 
 def _with_texts(rows: Sequence[_Row]) -> list[Row]:
     """The rows of a table; the first is its header when it is in bold type or alone has a line below it."""
-    above: list[str] = []
     told: list[Row] = []
     for number, row in enumerate(rows):
         lines = [[line for one in cell for line in lines_of(one.runs)] for cell in row.cells]
-        texts = [" ".join(line.text for line in cell) for cell in lines]
-        for column, merged in enumerate(row.merged[: len(texts)]):
-            if merged and column < len(above):
-                texts[column] = above[column]
+        merged = [*row.merged, *[False] * len(lines)]
+        cells = [
+            Cell(" ".join(line.text for line in cell), merged=of)
+            for cell, of in zip(lines, merged, strict=False)
+        ]
         strong = all(line.strong for cell in lines for line in cell)
         stands_out = number == 0 and (strong or (row.ruled and not rows[1].ruled))
-        told.append(Row([Cell(text) for text in texts], row.header or stands_out))
-        above = texts
+        told.append(Row(cells, row.header or stands_out))
     return told
