@@ -14,18 +14,14 @@ from typing import NamedTuple
 from index.document import Parsed
 from index.errors import UnreadableFileError
 from index.formats.archive import Archive, member_names
+from index.formats.docx_numbering import LEVELS, Numbering, integer, value_of
 from index.formats.inline import Run, join_runs, lines_of
 from index.formats.numbering import numeral
-from index.formats.office import MAX_MARKER_CHARS, MAX_STYLE_CHAIN, Flow, Item, Row, Style, style_called
+from index.formats.office import MAX_STYLE_CHAIN, Flow, Item, Row, Style, style_called
 from index.formats.pieces import Cell
 from index.formats.xml import Element, attribute
 
-LEVELS = 9
-"""As many levels as lists and headings have."""
-
 _OLD_OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-_NUMERALS = {"lowerLetter": "a", "upperLetter": "A", "lowerRoman": "i", "upperRoman": "I"}
-_PLACEHOLDER = re.compile(r"%([1-9])")
 _INSIDE = frozenset("ins moveTo smartTag customXml sdtContent hyperlink fldSimple dir bdo rubyBase".split())
 _OFF = frozenset({"0", "false", "off"})
 
@@ -62,12 +58,13 @@ def _related(archive: Archive, part: str) -> dict[str, str]:
 
 
 class _Look(NamedTuple):
-    """A style with all that it takes from those it is based on."""
+    """What a style says itself, or with all that it takes from those it is based on."""
 
-    style: Style | None
-    strong: bool
-    numbering: Element | None  # numPr
-    marks_first_row: bool  # of a table
+    base: str = ""
+    style: Style | None = None
+    strong: bool | None = None  # None where nothing says so
+    numbering: Element | None = None  # numPr
+    marks_first_row: bool = False  # of a table
 
 
 class _Parts:
@@ -78,9 +75,8 @@ class _Parts:
             path = paths.get(name)
             return archive.xml(path) if path is not None and path in archive else ()
 
-        self._styles = {attribute(style, "styleId") or "": style for style in part("styles")}
-        self._looks: dict[str, _Look] = {}
-        self.numbering = _Numbering(part("numbering"))
+        self._styles = {attribute(style, "styleId") or "": _look(style) for style in part("styles")}
+        self.numbering = Numbering(part("numbering"))
         self._notes = {
             (note.tag, attribute(note, "id")): note
             for name in ("footnotes", "endnotes")
@@ -93,114 +89,32 @@ class _Parts:
 
     def look(self, style_id: str | None) -> _Look:
         """What a style looks like and says, by its id."""
-        if style_id is None or style_id not in self._styles:
-            return _Look(None, False, None, False)
-        if style_id not in self._looks:
-            self._looks[style_id] = _look(list(self._chain(style_id)))
-        return self._looks[style_id]
+        chain = list(self._chain(style_id or ""))
+        return _Look(
+            style=next((look.style for look in chain if look.style), None),
+            strong=next((look.strong for look in chain if look.strong is not None), None),
+            numbering=next((look.numbering for look in chain if look.numbering is not None), None),
+            marks_first_row=any(look.marks_first_row for look in chain),
+        )
 
-    def _chain(self, style_id: str) -> Iterator[Element]:
+    def _chain(self, style_id: str) -> Iterator[_Look]:
         """A style and those that it is based on, nearest first."""
         for _ in range(MAX_STYLE_CHAIN):
             if style_id not in self._styles:
                 break
             yield self._styles[style_id]
-            style_id = _value(self._styles[style_id], "basedOn") or ""
+            style_id = self._styles[style_id].base
 
 
-def _look(chain: Sequence[Element]) -> _Look:
-    styles = (style_called(_value(style, "name") or "") or _outlined(style.find("pPr")) for style in chain)
-    bold = (style.find("rPr/b") for style in chain)
-    numberings = (style.find("pPr/numPr") for style in chain)
+def _look(style: Element) -> _Look:
+    bold = style.find("rPr/b")
     return _Look(
-        next((style for style in styles if style), None),
-        _is_on(next((element for element in bold if element is not None), None)),
-        next((element for element in numberings if element is not None), None),
-        any(attribute(part, "type") == "firstRow" for style in chain for part in style.iter("tblStylePr")),
+        value_of(style, "basedOn") or "",
+        style_called(value_of(style, "name") or "") or _outlined(style.find("pPr")),
+        None if bold is None else _is_on(bold),
+        style.find("pPr/numPr"),
+        any(attribute(part, "type") == "firstRow" for part in style.iterchildren("tblStylePr")),
     )
-
-
-class _Level(NamedTuple):
-    """How the items of one level of a list are numbered."""
-
-    start: int
-    form: str  # "bullet", "decimal", "lowerLetter", …
-    text: str  # "%1.%2)"
-
-
-class _Numbering:
-    """Counts the items of all lists as Word does: level by level, by the definition that lists share."""
-
-    def __init__(self, part: Sequence[Element]) -> None:
-        definitions = [element for element in part if element.tag == "abstractNum"]
-        linked = {name: element for element in definitions if (name := _value(element, "styleLink"))}
-        self._definitions = {
-            attribute(element, "abstractNumId"): linked.get(_value(element, "numStyleLink") or "", element)
-            for element in definitions
-        }
-        self._lists = {attribute(element, "numId"): element for element in part if element.tag == "num"}
-        self._levels: dict[str, dict[int, _Level]] = {}  # by list
-        self._counts: dict[Element, list[int | None]] = {}  # by definition
-        self._begun: set[tuple[str, int]] = set()  # levels of lists that have had an item
-
-    def item(self, list_id: str, level: int) -> Item | None:
-        """The next item of a list; None when there is no such list."""
-        number = self._lists.get(list_id)
-        definition = self._definitions.get(_value(number, "abstractNumId"))
-        if number is None or definition is None:
-            return None
-        level = min(max(level, 0), LEVELS - 1)
-        if list_id not in self._levels:
-            self._levels[list_id] = _levels(definition) | _levels(number)
-        counts = self._counts.setdefault(definition, [None] * LEVELS)
-        self._count(counts, list_id, level, _start_override(number, level))
-        return Item(level, self._marker(counts, self._levels[list_id], level))
-
-    def _count(self, counts: list[int | None], list_id: str, level: int, override: int | None) -> None:
-        before = counts[level]
-        if override is not None and (list_id, level) not in self._begun:
-            counts[level] = override
-        elif before is None:
-            counts[level] = self._level(list_id, level).start
-        else:
-            counts[level] = before + 1
-        self._begun.add((list_id, level))
-        counts[level + 1 :] = [None] * (LEVELS - level - 1)
-
-    def _level(self, list_id: str, level: int) -> _Level:
-        return self._levels[list_id].get(level, _Level(1, "bullet", "-"))
-
-    def _marker(self, counts: Sequence[int | None], levels: dict[int, _Level], level: int) -> str:
-        own = levels.get(level, _Level(1, "bullet", "-"))
-        if own.form == "bullet":
-            return "-" if own.text.strip() else ""
-
-        def number(match: re.Match[str]) -> str:
-            place = int(match[1]) - 1
-            of = levels.get(place, own)
-            count = counts[place]
-            return numeral(of.start if count is None else count, _NUMERALS.get(of.form, "1"))
-
-        return "" if own.form == "none" else _PLACEHOLDER.sub(number, own.text).strip()
-
-
-def _levels(parent: Element) -> dict[int, _Level]:
-    """The levels that a definition, or a list that departs from it, says itself."""
-    return {
-        _integer(attribute(level, "ilvl")) or 0: _Level(
-            1 if (start := _integer(_value(level, "start"))) is None else start,
-            _value(level, "numFmt") or "decimal",
-            (_value(level, "lvlText") or "")[:MAX_MARKER_CHARS],
-        )
-        for level in parent.iter("lvl")
-    }
-
-
-def _start_override(number: Element, level: int) -> int | None:
-    for override in number.iterfind("lvlOverride"):
-        if _integer(attribute(override, "ilvl")) == level:
-            return _integer(_value(override, "startOverride"))
-    return None
 
 
 class _Reader:
@@ -220,7 +134,9 @@ class _Reader:
                     self._paragraph(child)
                 case "tbl" if not _is_layout(child):
                     self._flow.table(list(self._rows(child)))
-                case "sdt" if _value(child.find("sdtPr/docPartObj"), "docPartGallery") == "Table of Contents":
+                case "sdt" if (
+                    value_of(child.find("sdtPr/docPartObj"), "docPartGallery") == "Table of Contents"
+                ):
                     pass
                 case "tbl" | "tr" | "tc" | "sdt" | "sdtContent" | "ins" | "moveTo" | "customXml" | "smartTag":
                     self.blocks(child)
@@ -237,14 +153,14 @@ class _Reader:
             self.blocks(box)
 
     def _read(self, paragraph: Element) -> tuple[_Look, list[Run]]:
-        look = self._parts.look(_value(paragraph.find("pPr"), "pStyle"))
-        return look, join_runs(self._runs(paragraph, look.strong))
+        look = self._parts.look(value_of(paragraph.find("pPr"), "pStyle"))
+        return look, join_runs(self._runs(paragraph, bool(look.strong)))
 
     def _item(self, properties: Element | None, look: _Look) -> Item | None:
         """The place in a list that a paragraph says itself, or its style says."""
         own = None if properties is None else properties.find("numPr")
-        list_id = _value(own, "numId") or _value(look.numbering, "numId")
-        level = _integer(_value(own, "ilvl") or _value(look.numbering, "ilvl")) or 0
+        list_id = value_of(own, "numId") or value_of(look.numbering, "numId")
+        level = integer(value_of(own, "ilvl") or value_of(look.numbering, "ilvl")) or 0
         return None if list_id is None else self._parts.numbering.item(list_id, level)
 
     def _runs(self, parent: Element, strong: bool) -> Iterator[Run]:
@@ -265,8 +181,8 @@ class _Reader:
             if _is_on(properties.find("vanish")):
                 return
             bold = properties.find("b")
-            of_style = self._parts.look(_value(properties, "rStyle")).strong
-            strong = _is_on(bold) if bold is not None else strong or of_style
+            of_style = self._parts.look(value_of(properties, "rStyle")).strong
+            strong = _is_on(bold) if bold is not None else strong if of_style is None else of_style
         set_off = strong or (properties is not None and _is_on(properties.find("i")))
         for child in run:
             yield Run(self._text(child), strong, set_off)
@@ -298,7 +214,7 @@ class _Reader:
             self._flow.note(numeral(self._marks[reference.tag], style), paragraphs)
 
     def _rows(self, table: Element) -> Iterator[Row]:
-        look = self._parts.look(_value(table.find("tblPr"), "tblStyle"))
+        look = self._parts.look(value_of(table.find("tblPr"), "tblStyle"))
         marked = look.marks_first_row and _marks_first_row(table.find("tblPr/tblLook"))
         for number, row in enumerate(table.iter("tr")):
             cells: list[Cell] = []
@@ -306,7 +222,7 @@ class _Reader:
             for cell in row.iter("tc"):
                 text, in_bold = self._cell(cell)
                 strong = strong and in_bold
-                columns = _integer(_value(cell.find("tcPr"), "gridSpan")) or 1
+                columns = integer(value_of(cell.find("tcPr"), "gridSpan")) or 1
                 merge = cell.find("tcPr/vMerge")
                 merged = merge is not None and attribute(merge, "val") != "restart"
                 cells.append(Cell(text, columns, merged=merged))
@@ -348,19 +264,10 @@ def _marks_first_row(look: Element | None) -> bool:
 
 def _outlined(properties: Element | None) -> Style | None:
     """A heading by its outline level, which is 9 for text."""
-    level = _integer(_value(properties, "outlineLvl"))
+    level = integer(value_of(properties, "outlineLvl"))
     return Style("heading", level + 1) if level is not None and level < LEVELS else None
-
-
-def _value(parent: Element | None, name: str) -> str | None:
-    """The value of a property."""
-    return None if parent is None else attribute(parent.find(name), "val")
 
 
 def _is_on(switch: Element | None) -> bool:
     """Is a property that is on or off there and on?"""
     return switch is not None and (attribute(switch, "val") or "") not in _OFF
-
-
-def _integer(text: str | None) -> int | None:
-    return int(text) if text and re.fullmatch(r"[0-9]{1,9}", text) else None

@@ -35,6 +35,7 @@ _GENERATED = frozenset(
     "annotation-end note frame object object-ole ruby-text".split()
 )
 _ASIDE = ("note", "annotation")
+_BOLD = frozenset("bold 600 700 800 900".split())
 _SPACE = re.compile(r"[ \t\r\n]+")
 
 
@@ -60,11 +61,12 @@ def parse_odt(data: bytes) -> Parsed:
 
 
 class _Look(NamedTuple):
-    """A style with all that it takes from its parents."""
+    """What a style says itself, or with all that it takes from its parents."""
 
+    parent: str | None
     style: Style | None
-    strong: bool | None  # None where no style says so
-    slanted: bool | None
+    strong: bool | None = None  # None where no style says so
+    slanted: bool | None = None
 
 
 class _Level(NamedTuple):
@@ -82,7 +84,7 @@ class _Styles:
 
     def __init__(self, roots: Sequence[Element]) -> None:
         self._styles = {
-            (attribute(style, "family"), attribute(style, "name")): style
+            (attribute(style, "family"), attribute(style, "name")): _look(style)
             for style in chain.from_iterable(root.iter("style") for root in roots)
         }
         self._lists = {
@@ -91,47 +93,41 @@ class _Styles:
         }
         outline = next(chain.from_iterable(root.iter("outline-style") for root in roots), None)
         self.outline = {} if outline is None else _levels(outline)
-        self._looks: dict[tuple[str, str | None], _Look] = {}
 
     def levels(self, name: str | None) -> dict[int, _Level]:
         """The levels of a list style; 0 is outermost."""
         return self._lists.get(name, {})
 
     def look(self, family: str, name: str | None) -> _Look:
-        if (family, name) not in self._looks:
-            self._looks[family, name] = _look(name or "", list(self._chain(family, name)))
-        return self._looks[family, name]
+        """What a style looks like; one that is not defined says something by its name all the same."""
+        chain = list(self._chain(family, name)) or [_Look(None, style_called(name or ""))]
+        return _Look(
+            None,
+            next((look.style for look in chain if look.style), None),
+            next((look.strong for look in chain if look.strong is not None), None),
+            next((look.slanted for look in chain if look.slanted is not None), None),
+        )
 
-    def _chain(self, family: str, name: str | None) -> Iterator[Element]:
+    def _chain(self, family: str, name: str | None) -> Iterator[_Look]:
         """A style and its parents, nearest first."""
         for _ in range(MAX_STYLE_CHAIN):
-            style = self._styles.get((family, name))
-            if style is None:
+            look = self._styles.get((family, name))
+            if look is None:
                 break
-            yield style
-            name = attribute(style, "parent-style-name")
+            yield look
+            name = look.parent
 
 
-def _look(name: str, styles: Sequence[Element]) -> _Look:
-    """What a style looks like, given its parents too; one that is not defined says something by its name."""
-    names = [attribute(style, "display-name") or attribute(style, "name") or "" for style in styles] or [name]
-    weight = _text_property(styles, "font-weight")
-    slant = _text_property(styles, "font-style")
-    is_heading_cell = any(name.replace("_20_", " ") == "Table Heading" for name in names)
+def _look(style: Element) -> _Look:
+    name = (attribute(style, "display-name") or attribute(style, "name") or "").replace("_20_", " ")
+    properties = style.find("text-properties")
+    weight, slant = attribute(properties, "font-weight"), attribute(properties, "font-style")
     return _Look(
-        next((style for style in map(style_called, names) if style), None),
-        True
-        if is_heading_cell
-        else None
-        if weight is None
-        else weight in ("bold", "600", "700", "800", "900"),
+        attribute(style, "parent-style-name"),
+        style_called(name),
+        True if name == "Table Heading" else None if weight is None else weight in _BOLD,
         None if slant is None else slant in ("italic", "oblique"),
     )
-
-
-def _text_property(styles: Sequence[Element], name: str) -> str | None:
-    values = (attribute(style.find("text-properties"), name) for style in styles)
-    return next((value for value in values if value is not None), None)
 
 
 def _levels(style: Element) -> dict[int, _Level]:
