@@ -291,11 +291,12 @@ def test_a_note_stands_at_the_end_of_the_section_that_refers_to_it() -> None:
 def test_what_a_reader_does_not_see_is_not_there_and_what_he_sees_is_there_once() -> None:
     box = f"<w:txbxContent>{p('In a box.')}</w:txbxContent>"
     body = (
-        "<w:p><w:del><w:r><w:delText>old</w:delText></w:r></w:del><w:ins><w:r><w:t>new </w:t></w:r></w:ins>"
+        "<mc:AlternateContent/><w:p>"
+        "<w:del><w:r><w:delText>old</w:delText></w:r></w:del><w:ins><w:r><w:t>new </w:t></w:r></w:ins>"
         "<w:r><w:rPr><w:vanish/></w:rPr><w:t>hidden</w:t></w:r><w:moveFrom><w:r><w:t>gone</w:t></w:r></w:moveFrom>"
         "<w:r><w:instrText>PAGE</w:instrText><w:t>words</w:t><w:noBreakHyphen/><w:t>so</w:t><w:tab/></w:r>"
         "<w:hyperlink><w:r><w:t>linked</w:t></w:r></w:hyperlink>"
-        f"<w:r><mc:AlternateContent><mc:Choice>{box}</mc:Choice><mc:Fallback>{box}</mc:Fallback>"
+        f"<mc:AlternateContent/><w:r><mc:AlternateContent/><mc:AlternateContent><mc:Choice>{box}</mc:Choice><mc:Fallback>{box}</mc:Fallback>"
         "</mc:AlternateContent></w:r></w:p>"
         '<w:sdt><w:sdtPr><w:docPartObj><w:docPartGallery w:val="Table of Contents"/></w:docPartObj></w:sdtPr>'
         f"<w:sdtContent>{p('Contents')}</w:sdtContent></w:sdt>"
@@ -664,6 +665,20 @@ def test_hostile_files_are_refused_in_one_line_and_soon(name: str) -> None:
     assert time.process_time() - began < SECONDS
     assert str(caught.value).startswith(f"file.{suffix}: ")
     assert "\n" not in str(caught.value)
+
+
+def test_members_that_are_compressed_otherwise_are_refused() -> None:
+    data = zipped({"content.xml": bytes(10_000)}, zipfile.ZIP_BZIP2)
+    with pytest.raises(UnreadableFileError, match="compressed"):
+        parse(data, "a.odt")
+
+
+def test_a_hundred_thousand_titles_take_seconds() -> None:
+    styled = '<w:p><w:pPr><w:pStyle w:val="Title"/></w:pPr><w:r><w:t>{}</w:t></w:r></w:p>'
+    body = "".join(map(styled.format, range(100_000))) + p("It is so.")
+    began = time.process_time()
+    assert parse(docx(body, style("Title")), "a.docx").text.endswith("99999\n\nIt is so.")
+    assert time.process_time() - began < SECONDS
 
 
 def test_a_password_is_named_as_the_reason() -> None:

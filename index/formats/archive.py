@@ -12,8 +12,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
-from lzma import LZMAError
-from zipfile import BadZipFile, ZipFile, ZipInfo
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from index.errors import UnreadableFileError
 from index.formats.xml import Element, parse_xml
@@ -30,9 +29,12 @@ MAX_RATIO = 200
 MIN_RATIO_BYTES = 2**20
 """The ratio of smaller members does not matter."""
 
+MAX_NAME_CHARS = 100
+"""As much of a name as an error shows."""
+
 _ENTRY = b"PK\x01\x02"
 _ENCRYPTED = 0x1
-_DAMAGES = (BadZipFile, zlib.error, LZMAError, struct.error, EOFError, OSError, ValueError, LookupError)
+_DAMAGES = (BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError, LookupError)
 
 
 class Archive:
@@ -57,7 +59,9 @@ class Archive:
         """The bytes of a member; "a/../b" is "b"."""
         member = self._members.get(_clean(name))
         if member is None:
-            raise UnreadableFileError(f"the archive lacks {_clean(name)!r}: the file is damaged")
+            raise UnreadableFileError(
+                f"the archive lacks {_clean(name)[:MAX_NAME_CHARS]!r}: the file is damaged"
+            )
         self._check(member)
         self._left -= member.file_size
         with _damages_named():
@@ -70,13 +74,14 @@ class Archive:
     def _check(self, member: ZipInfo) -> None:
         if member.flag_bits & _ENCRYPTED:
             raise UnreadableFileError("the file is protected by a password; save it without one first")
+        if member.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
+            raise UnreadableFileError("the file is compressed in a way that no program does")
         if member.file_size > self._left:
             size = MAX_UNPACKED_BYTES // 2**20
             raise UnreadableFileError(f"the file unpacks to more than {size} MiB of text")
         if member.file_size > max(MIN_RATIO_BYTES, MAX_RATIO * member.compress_size):
-            raise UnreadableFileError(
-                f"{member.filename!r} in the file unpacks to more than {MAX_RATIO} times its size"
-            )
+            name = member.filename[:MAX_NAME_CHARS]
+            raise UnreadableFileError(f"{name!r} in the file unpacks to more than {MAX_RATIO} times its size")
 
 
 def member_names(data: bytes) -> frozenset[str]:

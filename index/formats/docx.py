@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from index.document import Parsed
@@ -126,7 +126,7 @@ class _Reader:
         self._marks = {"footnoteReference": 0, "endnoteReference": 0}
         self._boxes: list[Element] = []  # text boxes anchored in the open paragraph
 
-    def blocks(self, parent: Element) -> None:
+    def blocks(self, parent: Iterable[Element]) -> None:
         """Read the paragraphs and tables in an element."""
         for child in parent:
             match child.tag:
@@ -141,7 +141,7 @@ class _Reader:
                 case "tbl" | "tr" | "tc" | "sdt" | "sdtContent" | "ins" | "moveTo" | "customXml" | "smartTag":
                     self.blocks(child)
                 case "AlternateContent":
-                    self.blocks(child.find("Choice"))
+                    self.blocks(next(child.iterchildren("Choice"), ()))
 
     def _paragraph(self, paragraph: Element) -> None:
         look, runs = self._read(paragraph)

@@ -142,6 +142,8 @@ class _Walk:
         elif tag == "pre":
             self._end_code()
         elif tag == "table":
+            if self._table is not None:
+                self._end_row(self._table)
             self._tables.pop()
             self._pieces.close_table()
         elif self._table is not None:
@@ -222,9 +224,8 @@ class _Table:
     def open(self, element: Element) -> None:
         """Take note of what begins in the table."""
         match element.tag:
-            case "thead" | "tbody" | "tfoot":
-                self._in_head = element.tag == "thead"
             case "tr":
+                self._in_head = element.getparent().tag == "thead"
                 self._cells, self._marked, self.in_cell = [], True, False
             case "td" | "th":
                 columns, rows = (_integer(element.get(name)) or 1 for name in ("colspan", "rowspan"))
@@ -240,8 +241,9 @@ class _Table:
     def end_row(self) -> tuple[list[Cell], bool]:
         """The cells, and whether they are a header: in the table's head, or the first, in bold type."""
         is_header = bool(self._cells) and (self._in_head or (self._first and self._marked))
+        cells, self._cells = self._cells, []
         self._first, self.in_cell = False, False
-        return self._cells, is_header
+        return cells, is_header
 
 
 def _is_layout(table: Element) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from html.entities import html5
 from itertools import islice
 from typing import NamedTuple
@@ -63,7 +63,7 @@ def parse_epub(data: bytes) -> Parsed:
     """The clean text and the parts of a book. Raises UnreadableFileError."""
     archive = Archive(data)
     package = _package(archive)
-    paths = list(dict.fromkeys(_spine(package)))
+    paths = dict.fromkeys(_spine(package))
     _check_not_encrypted(archive, paths)
     chapters = _chapters(archive, package)
     bold = bold_classes("".join(_style_sheets(archive, package)))
@@ -73,7 +73,7 @@ def parse_epub(data: bytes) -> Parsed:
         _name_chapters(tree, chapters.get(path, ()))
         read_elements(tree, pieces, bold)
     authors = ", ".join(_metadata(package, "creator"))
-    shown = [Piece("metadata", f"Author: {authors}", gap="")] if authors else []
+    shown = [Piece("metadata", f"Author: {authors}")] if authors else []
     return compose(pieces.pieces, next(_metadata(package, "title"), None), shown)
 
 
@@ -109,7 +109,7 @@ def _style_sheets(archive: Archive, package: _Package) -> Iterator[str]:
             yield archive.read(path).decode(errors="replace")
 
 
-def _check_not_encrypted(archive: Archive, paths: Sequence[str]) -> None:
+def _check_not_encrypted(archive: Archive, paths: Container[str]) -> None:
     """Fonts may be encrypted, pages may not."""
     if _ENCRYPTION not in archive:
         return

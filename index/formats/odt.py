@@ -161,9 +161,8 @@ class _Reader:
         self._styles = styles
         self._flow = flow
         self._lists: list[_List] = []  # the open ones
-        self._counts: dict[
-            tuple[str | None, int], int | None
-        ] = {}  # of closed lists, by style or id and level
+        # The last number of closed lists, by style or id and level.
+        self._counts: dict[tuple[str | None, int], int | None] = {}
         self._outline: list[int] = []  # numbers of the open headings
         self._frames: list[Element] = []  # anchored in the open paragraph
 
@@ -204,19 +203,18 @@ class _Reader:
         return look, join_runs(runs)
 
     def _runs(self, parent: Element, strong: bool, slanted: bool) -> Iterator[Run]:
-        yield Run(_spaced(parent.text), strong, strong or slanted)
+        def run(text: str) -> Run:
+            return Run(text, strong, strong or slanted)
+
+        yield run(_spaced(parent.text))
         for child in parent:
             match child.tag:
                 case "s":
-                    yield Run(
-                        " " * min(_integer(attribute(child, "c")) or 1, MAX_REPEATED),
-                        strong,
-                        strong or slanted,
-                    )
+                    yield run(" " * min(_integer(attribute(child, "c")) or 1, MAX_REPEATED))
                 case "tab":
-                    yield Run("\t", strong, strong or slanted)
+                    yield run("\t")
                 case "line-break":
-                    yield Run("\n", strong, strong or slanted)
+                    yield run("\n")
                 case "note":
                     self._note(child)
                 case "frame":
@@ -230,7 +228,7 @@ class _Reader:
                     )
                 case tag if tag not in _GENERATED:
                     yield from self._runs(child, strong, slanted)
-            yield Run(_spaced(child.tail), strong, strong or slanted)
+            yield run(_spaced(child.tail))
 
     def _note(self, note: Element) -> None:
         body = note.find("note-body")

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from index.document import Parsed, one_line
 from index.formats.inline import InlineLine, Run, join_lines, lines_of
-from index.formats.pieces import Cell, PieceKind, PieceList, compose
+from index.formats.pieces import Cell, PieceList, compose
 
 Role = Literal["title", "metadata", "heading", "quotation", "code", "contents"]
 
@@ -76,6 +76,7 @@ class Flow:
 
     def __init__(self) -> None:
         self._pieces = PieceList()
+        self._front = 0  # how many pieces stand before the text: titles and metadata
         self._code: list[str] = []  # lines of the open block of code
         self._notes: list[tuple[str, Sequence[Sequence[Run]]]] = []  # since the last heading
 
@@ -104,6 +105,7 @@ class Flow:
                 self._title(join_lines(lines))
             case "metadata" if self._is_on_top():
                 self._pieces.metadata(join_lines(lines))
+                self._front = len(self._pieces.pieces)
             case _:
                 self._body(lines, item, quoted=role == "quotation")
 
@@ -140,12 +142,12 @@ class Flow:
         """A title in the middle of a document is that of a part of it."""
         if self._is_on_top():
             self._pieces.title(text)
+            self._front = len(self._pieces.pieces)
         else:
             self._heading(text, 0)
 
     def _is_on_top(self) -> bool:
-        front: tuple[PieceKind, ...] = ("title", "metadata")
-        return all(piece.kind in front for piece in self._pieces.pieces)
+        return len(self._pieces.pieces) == self._front
 
     def _body(self, lines: Sequence[InlineLine], item: Item | None, *, quoted: bool) -> None:
         depth = 1 + min(item.level, MAX_LIST_LEVEL) if item else 0

@@ -47,6 +47,10 @@ _READ: dict[str, Target] = {
     "shptxt": "box",
 }
 _OPTIONAL = frozenset({"footnote", "shpinst", "nesttableprops"})  # that are read all the same
+_PROPERTIES = frozenset(
+    "plain b i v deleted f uc pard s sbasedon outlinelevel li ilvl qc intbl fcharset ansi mac pc pca ansicpg "
+    "title trowd clbrdrb trhdr clvmrg cellx".split()
+)
 _ENCODINGS = {"ansi": "cp1252", "mac": "mac_roman", "pc": "cp437", "pca": "cp850"}
 _CHARACTERS = {
     "tab": "\t",
@@ -238,7 +242,9 @@ class _Reader:
             self._runs = []
 
     def _set(self, word: str, number: int | None) -> None:
-        """A property of the text, the paragraph, the row or the file."""
+        """A property of the text, the paragraph, the row or the file; most say how it looks."""
+        if word not in _PROPERTIES:
+            return
         state = self._state
         on = number != 0
         match word:
