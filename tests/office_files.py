@@ -13,8 +13,7 @@ from index.formats import parse
 
 def read(data: bytes, name: str) -> Document:
     """The document that a file becomes."""
-    parsed = parse(data, name)
-    return assemble(parsed, document_id="test", name=name)
+    return assemble(parse(data, name), document_id="test", name=name)
 
 
 def outline(document: Document) -> list[tuple[str, ...]]:

@@ -16,17 +16,8 @@ def test_numbers_of_items_are_counted_as_word_shows_them() -> None:
         '<w:startOverride w:val="1"/></w:lvlOverride></w:num>'
         '<w:num w:numId="3"><w:abstractNumId w:val="8"/></w:num>'
     )
-    told = [
-        ("a", 0, 1),
-        ("b", 1, 1),
-        ("c", 1, 1),
-        ("d", 2, 1),
-        ("e", 0, 1),
-        ("f", 1, 1),
-        ("g", 0, 2),
-        ("h", 0, 2),
-    ]
-    body = "".join(item(*one) for one in [*told, ("i", 0, 3), ("j", 1, 3), ("k", 0, 99)])
+    places = [(0, 1), (1, 1), (1, 1), (2, 1), (0, 1), (1, 1), (0, 2), (0, 2), (0, 3), (1, 3), (0, 99)]
+    body = "".join(item(text, *place) for text, place in zip("abcdefghijk", places, strict=True))
     assert [text for _, text in blocks(read(docx(body, numbering=numbering), "a.docx"))] == [
         *("3. a", "(a) b", "(b) c", "3-I d", "4. e", "(a) f", "1. g", "2. h"),
         *("- i", "j", "k"),

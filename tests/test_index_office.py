@@ -1,4 +1,4 @@
-"""DOCX, ODT, RTF and EPUB: files made by real programs, what only such files hold, and hostile ones."""
+"""DOCX, ODT, RTF and EPUB: files made by real programs, hostile ones, and real ones mutated."""
 
 from __future__ import annotations
 

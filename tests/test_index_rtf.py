@@ -16,6 +16,7 @@ from office_files import blocks, outline, read
         (r"{\listtext\u-10179?\'31.}alone", "\ufffd1. alone"),
         (r"{\fonttbl{\f1\fcharset204 A;}}{\f1 \'e4\'e0.} \'e4", "да. ä"),
         (r"\ansicpg1251 \'e4\'e0.", "да."),
+        (r"\deff1{\fonttbl{\f1\fcharset204 A;}}\plain \'e4\'e0.", "да."),
         (r"{\fonttbl{\f1\fcharset128 A;}}\f1 \'93\'fa\'96\'7b.", "日本."),
         (r"a\emdash b\~c\_d\-e \{f\} \\", "a—b\u00a0c\u2011de {f} \\"),
         (r"one{\v hidden}{\deleted gone} two", "one two"),

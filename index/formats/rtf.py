@@ -48,7 +48,7 @@ _READ: dict[str, Target] = {
 }
 _OPTIONAL = frozenset({"footnote", "shpinst", "nesttableprops"})  # that are read all the same
 _PROPERTIES = frozenset(
-    "plain b i v deleted f uc pard s sbasedon outlinelevel li ilvl qc intbl fcharset ansi mac pc pca ansicpg "
+    "plain b i v deleted f uc pard s sbasedon outlinelevel li ilvl qc intbl fcharset deff ansi mac pc pca ansicpg "
     "title trowd clbrdrb trhdr clvmrg cellx".split()
 )
 _ENCODINGS = {"ansi": "cp1252", "mac": "mac_roman", "pc": "cp437", "pca": "cp850"}
@@ -136,7 +136,8 @@ class _Reader:
         self._groups: list[_State] = []
         self._optional = False  # has the group that has just begun been marked as optional?
         self._encoding = "cp1252"
-        self._charsets: dict[int | None, str] = {}
+        self._charsets: dict[int | None, str] = {}  # by font
+        self._default_font: int | None = None
         self._styles: dict[int, _NamedStyle] = {}
         self._bytes = bytearray()  # that are not decoded yet
         self._standing_in = 0  # characters that are still to be dropped
@@ -281,6 +282,8 @@ class _Reader:
                 state.in_table = True
             case "fcharset" if state.target == "fonts" and number in CHARSETS:
                 self._charsets[state.font] = CHARSETS[number]
+            case "deff":
+                self._default_font = number
             case "ansi" | "mac" | "pc" | "pca":
                 self._encoding = _ENCODINGS[word]
             case "ansicpg" if _is_encoding(f"cp{number}"):
@@ -303,7 +306,8 @@ class _Reader:
 
     def _end_bytes(self) -> None:
         if self._bytes:
-            text = self._bytes.decode(self._charsets.get(self._state.font, self._encoding), errors="replace")
+            font = self._default_font if self._state.font is None else self._state.font
+            text = self._bytes.decode(self._charsets.get(font, self._encoding), errors="replace")
             self._bytes.clear()
             self._add(text)
 
