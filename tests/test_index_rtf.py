@@ -26,6 +26,8 @@ from office_files import blocks, outline, read
         ("line\r\n ends mean\n nothing", "line ends mean nothing"),
         ("no end{\\b of it", "no endof it"),
         ("a}b", "a"),
+        (r"\trowd\cellx1\intbl in a cell\par more", "in a cell\n\nmore"),
+        (r"\trowd\cellx1\intbl a row\cell no end", "a row\n\nno end"),
     ],
 )
 def test_text_of_an_rtf(body: str, text: str) -> None:

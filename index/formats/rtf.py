@@ -14,15 +14,19 @@ from typing import Literal, NamedTuple
 
 from index.document import Parsed
 from index.errors import UnreadableFileError
-from index.formats.inline import Run, join_runs, lines_of
-from index.formats.office import MAX_STYLE_CHAIN, Flow, Item, Row, Style, style_called
-from index.formats.pieces import Cell
+from index.formats.inline import Run, join_runs
+from index.formats.office import MAX_STYLE_CHAIN, Flow, Item, Style, style_called
+from index.formats.rtf_table import Paragraph, Table
 from index.formats.rtf_tokens import CHARSETS, tokens
 
 MAX_GROUPS = 10_000
 """Groups nested deeper than this are no text that anybody wrote."""
 
 MAX_TITLE_CHARS = 120
+"""A longer line is no title, however it looks."""
+
+MAX_NAME_CHARS = 500
+"""Longer names of styles, titles and markers of list items are cut."""
 
 INDENT = 360
 """Twentieths of a point that a list is usually indented by for each level."""
@@ -48,8 +52,8 @@ _READ: dict[str, Target] = {
 }
 _OPTIONAL = frozenset({"footnote", "shpinst", "nesttableprops"})  # that are read all the same
 _PROPERTIES = frozenset(
-    "plain b i v deleted f uc pard s sbasedon outlinelevel li ilvl qc intbl fcharset deff ansi mac pc pca ansicpg "
-    "title trowd clbrdrb trhdr clvmrg cellx".split()
+    "plain b i v deleted f uc pard s sbasedon outlinelevel li ilvl qc intbl fcharset deff ansi mac pc pca "
+    "ansicpg title trowd clbrdrb trhdr clvmrg cellx".split()
 )
 _ENCODINGS = {"ansi": "cp1252", "mac": "mac_roman", "pc": "cp437", "pca": "cp850"}
 _CHARACTERS = {
@@ -88,20 +92,6 @@ def parse_rtf(data: bytes) -> Parsed:
     return _Reader().read(data)
 
 
-class _Paragraph(NamedTuple):
-    runs: Sequence[Run]
-    style: Style | None = None
-    item: Item | None = None
-    indent: int = 0
-
-
-class _Row(NamedTuple):
-    cells: Sequence[Sequence[_Paragraph]]
-    merged: Sequence[bool]  # with the cell above, by column
-    header: bool
-    ruled: bool  # a line below each cell
-
-
 class _NamedStyle(NamedTuple):
     style: Style | None
     base: int | None
@@ -112,7 +102,7 @@ class _State:
     """What holds until the end of the group: where its text goes, and properties of text and paragraph."""
 
     target: Target = "text"
-    paragraphs: list[_Paragraph] | None = None  # of the open note or box; None in the document itself
+    paragraphs: list[Paragraph] | None = None  # of the open note or box; None in the document itself
     font: int | None = None
     strong: bool = False
     slanted: bool = False
@@ -147,14 +137,9 @@ class _Reader:
         self._name = ""  # of the open style
         self._title = ""
         self._notes = 0
-        self._boxes: list[_Paragraph] = []  # after the open paragraph
+        self._boxes: list[Paragraph] = []  # after the open paragraph
         self._begun = False  # has there been a paragraph?
-        self._cells: list[list[_Paragraph]] = []
-        self._cell: list[_Paragraph] = []
-        self._merged: list[bool] = []
-        self._merges = self._is_header = False
-        self._lines = 0  # below cells of the open row
-        self._rows: list[_Row] = []
+        self._table = Table()
 
     def read(self, data: bytes) -> Parsed:
         for token in tokens(data):
@@ -205,7 +190,7 @@ class _Reader:
         """End a note or a box; the paragraph that it stands in goes on."""
         paragraphs = closed.paragraphs or []
         if self._runs:
-            paragraphs.append(_Paragraph(self._joined()))
+            paragraphs.append(Paragraph(self._joined()))
         self._runs = self._outer.pop()
         if closed.target == "box":
             self._boxes += paragraphs
@@ -290,19 +275,8 @@ class _Reader:
                 self._encoding = f"cp{number}"
             case "title" if state.target == "information":
                 state.target = "title"
-            case "trowd":
-                self._merged = []
-                self._merges = self._is_header = False
-                self._lines = 0
-            case "clbrdrb":
-                self._lines += 1
-            case "trhdr":
-                self._is_header = True
-            case "clvmrg":
-                self._merges = True
-            case "cellx":
-                self._merged.append(self._merges)
-                self._merges = False
+            case "trowd" | "trhdr" | "clbrdrb" | "clvmrg" | "cellx":
+                self._table.define(word)
 
     def _end_bytes(self) -> None:
         if self._bytes:
@@ -317,23 +291,22 @@ class _Reader:
                 strong = self._state.strong
                 self._runs.append(Run(text, strong, strong or self._state.slanted))
             case "marker":
-                self._marker = (self._marker or "") + text
+                self._marker = ((self._marker or "") + text)[:MAX_NAME_CHARS]
             case "title":
-                self._title += text
+                self._title = (self._title + text)[:MAX_NAME_CHARS]
             case "styles":
-                self._name += text
+                self._name = (self._name + text)[:MAX_NAME_CHARS]
 
     def _end_paragraph(self) -> None:
         runs, self._runs = self._joined(), []
-        paragraph = _Paragraph(
-            runs, self._style(runs), self._item(), max(0, self._state.indent // INDENT - 1)
-        )
+        indent = max(0, self._state.indent // INDENT - 1)
+        paragraph = Paragraph(runs, self._style(runs), self._item(), indent)
         self._marker = None
         self._begun = self._begun or bool(runs)
         if self._state.paragraphs is not None:
             self._state.paragraphs.append(paragraph)
         elif self._state.in_table:
-            self._cell.append(paragraph)
+            self._table.add(paragraph)
         else:
             self._end_table()
             self._tell([paragraph])
@@ -341,7 +314,7 @@ class _Reader:
     def _joined(self) -> list[Run]:
         return [run._replace(text=_characters(run.text)) for run in join_runs(self._runs)]
 
-    def _tell(self, paragraphs: Sequence[_Paragraph]) -> None:
+    def _tell(self, paragraphs: Sequence[Paragraph]) -> None:
         boxes, self._boxes = self._boxes, []
         for paragraph in (*paragraphs, *boxes):
             self._flow.paragraph(paragraph.runs, paragraph.style, paragraph.item, paragraph.indent)
@@ -374,30 +347,25 @@ class _Reader:
         if self._marker is None:
             return None
         marker = _characters(self._marker).strip()
-        return Item(
-            max(0, self._state.list_level), "-" if len(marker) == 1 and not marker.isalnum() else marker
-        )
+        is_bullet = len(marker) == 1 and not marker.isalnum()
+        return Item(max(0, self._state.list_level), "-" if is_bullet else marker)
 
     def _end_cell(self) -> None:
         runs, self._runs = self._joined(), []
         if runs:
-            self._cell.append(_Paragraph(runs, item=self._item()))
+            self._table.add(Paragraph(runs, item=self._item()))
         self._marker = None
-        self._cells.append(self._cell)
-        self._cell = []
+        self._table.end_cell()
 
     def _end_row(self) -> None:
-        if self._cells:
-            ruled = self._lines >= len(self._cells)
-            self._rows.append(_Row(self._cells, self._merged, self._is_header, ruled))
-        self._cells = []
+        self._table.end_row()
 
     def _end_table(self) -> None:
-        rows, self._rows = self._rows, []
-        if len(rows) < 2 or max(len(row.cells) for row in rows) < 2:
-            self._tell([paragraph for row in rows for cell in row.cells for paragraph in cell])
-            return
-        self._flow.table(_with_texts(rows))
+        table, self._table = self._table, Table()
+        if table.is_layout():
+            self._tell(table.paragraphs())
+        else:
+            self._flow.table(table.rows())
 
 
 _STRUCTURE: dict[str, Callable[[_Reader], None]] = {
@@ -419,19 +387,3 @@ def _is_encoding(name: str) -> bool:
         return codecs.lookup(name) is not None
     except LookupError:
         return False
-
-
-def _with_texts(rows: Sequence[_Row]) -> list[Row]:
-    """The rows of a table; the first is its header when it is in bold type or alone has a line below it."""
-    told: list[Row] = []
-    for number, row in enumerate(rows):
-        lines = [[line for one in cell for line in lines_of(one.runs)] for cell in row.cells]
-        merged = [*row.merged, *[False] * len(lines)]
-        cells = [
-            Cell(" ".join(line.text for line in cell), merged=of)
-            for cell, of in zip(lines, merged, strict=False)
-        ]
-        strong = all(line.strong for cell in lines for line in cell)
-        stands_out = number == 0 and (strong or (row.ruled and not rows[1].ruled))
-        told.append(Row(cells, row.header or stands_out))
-    return told
