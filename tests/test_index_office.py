@@ -43,7 +43,7 @@ TIDES = [file for file in FILES if file.name.startswith("tides")]
 
 RISES = "The river rises slowly in the spring, when the snow melts. It covers the lower meadows by April."
 
-SECONDS = 30
+SECONDS = 20
 """More than any hostile file takes on a slow and busy machine."""
 
 
@@ -226,11 +226,19 @@ def test_members_that_are_compressed_otherwise_are_refused() -> None:
         parse(data, "a.odt")
 
 
-def test_a_hundred_thousand_titles_take_seconds() -> None:
+def test_many_titles_take_seconds() -> None:
     styled = '<w:p><w:pPr><w:pStyle w:val="Title"/></w:pPr><w:r><w:t>{}</w:t></w:r></w:p>'
-    body = "".join(map(styled.format, range(100_000))) + p("It is so.")
+    body = "".join(map(styled.format, range(50_000))) + p("It is so.")
     began = time.process_time()
-    assert parse(docx(body, style("Title")), "a.docx").text.endswith("99999\n\nIt is so.")
+    assert parse(docx(body, style("Title")), "a.docx").text.endswith("49999\n\nIt is so.")
+    assert time.process_time() - began < SECONDS
+
+
+def test_time_grows_linearly_with_what_stands_in_a_cell() -> None:
+    cell = f"<td>{'<p>It is so.</p>' * 200_000}</td>"
+    data = stored(epub({"a.html": f"<table><tr><td>a</td>{cell}</tr><tr><td>b</td><td>c</td></tr></table>"}))
+    began = time.process_time()
+    assert parse(data, "a.epub").text.startswith("a | It is so. It is so.")
     assert time.process_time() - began < SECONDS
 
 

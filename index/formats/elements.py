@@ -219,6 +219,7 @@ class _Table:
         self._in_head = False
         self._first = True  # row
         self._cells: list[Cell] = []
+        self._texts: list[list[str]] = []  # of the cells
         self._marked = True  # all cells so far are header cells or stand in bold type
 
     def open(self, element: Element) -> None:
@@ -226,22 +227,24 @@ class _Table:
         match element.tag:
             case "tr":
                 self._in_head = element.getparent().tag == "thead"
-                self._cells, self._marked, self.in_cell = [], True, False
+                self._cells, self._texts, self._marked, self.in_cell = [], [], True, False
             case "td" | "th":
                 columns, rows = (_integer(element.get(name)) or 1 for name in ("colspan", "rowspan"))
                 self._cells.append(Cell("", min(columns, MAX_SPAN), min(rows, MAX_SPAN)))
+                self._texts.append([])
                 self.in_cell = True
 
     def add(self, lines: list[InlineLine]) -> None:
         """Text of the open cell; a header cell counts as bold type."""
-        cell = self._cells[-1]
-        self._cells[-1] = cell._replace(text=f"{cell.text} {join_lines(lines)}")
+        self._texts[-1].append(join_lines(lines))
         self._marked = self._marked and all(line.strong for line in lines)
 
     def end_row(self) -> tuple[list[Cell], bool]:
         """The cells, and whether they are a header: in the table's head, or the first, in bold type."""
         is_header = bool(self._cells) and (self._in_head or (self._first and self._marked))
-        cells, self._cells = self._cells, []
+        texts = map(" ".join, self._texts)
+        cells = [cell._replace(text=text) for cell, text in zip(self._cells, texts, strict=True)]
+        self._cells, self._texts = [], []
         self._first, self.in_cell = False, False
         return cells, is_header
 
