@@ -134,6 +134,12 @@ def test_a_title_in_the_middle_is_a_heading_above_the_others() -> None:
     ]
 
 
+def test_a_quotation_in_bold_type_is_no_heading() -> None:
+    styles = style("Intense Quote", "<w:rPr><w:b/></w:rPr>")
+    body = p("It is so.") + p("We never stop", '<w:pStyle w:val="Intense Quote"/>') + p("So it is.")
+    assert blocks(read(docx(body, styles), "a.docx"))[1] == ("quotation", "We never stop")
+
+
 def test_bullets_that_were_typed_by_hand_are_labels() -> None:
     body = "".join(
         f"<w:p><w:r><w:t>{marker}</w:t><w:tab/><w:t>{text}</w:t></w:r></w:p>"

@@ -95,6 +95,8 @@ class Flow:
         if item is None and role is None:
             runs, item = _split_marker(runs, indent)
         lines = lines_of(runs)
+        if role == "quotation":  # whose type is that of its style
+            lines = [replace(line, strong=False, set_off=False, opening="") for line in lines]
         match role:
             case "contents":
                 pass
