@@ -52,6 +52,16 @@ def test_an_empty_cell_that_stands_for_a_billion_is_a_hundred() -> None:
     assert document.text.count("|") == 200
 
 
+def test_a_table_without_a_header_does_not_take_that_of_the_table_before() -> None:
+    cell = "<b:table-cell><t:p>{}</t:p></b:table-cell>"
+    row = f"<b:table-row>{cell}{cell.format('x')}</b:table-row>"
+    head = f"<b:table-header-rows>{row.format('Port')}</b:table-header-rows>"
+    first = f"<b:table>{head}{row.format('a')}</b:table>"
+    document = read(odt(f"{first}<b:table>{row.format('b')}{row.format('c')}</b:table>"), "a.odt")
+    assert [block.kind for block in document.blocks] == ["table_header", *["table_row"] * 3]
+    assert [block.context for block in document.blocks] == [None, 0, None, None]
+
+
 def test_numbers_of_headings_in_an_odt() -> None:
     outlines = (
         '<t:outline-style><t:outline-level-style t:level="1" s:num-format="1"/>'
