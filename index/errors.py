@@ -24,6 +24,10 @@ class NotTextError(DocumentError):
     """The bytes are no text in any encoding that Quoth reads."""
 
 
+class UnreadableFileError(DocumentError):
+    """The file is damaged, protected by a password, or would unpack to more than Quoth reads."""
+
+
 class EmptyDocumentError(DocumentError):
     """The file holds no sentence that could be quoted."""
 

@@ -36,6 +36,8 @@ MAX_BRACKETED_CHARS = 300
 _CLOSING = re.compile(r"[)\]}”’»]+(?=\s)")
 # A sentence that begins with "(a)" is not separated from the next one: sentencex sees a word instead.
 _ENUMERATOR = re.compile(r"\(([^\W_]{1,4})\)")
+# White space of more than one byte before a full stop ("A\xa0.") makes sentencex panic.
+_WIDE_SPACE = re.compile(r"[^\S\x00-\x7f]")
 # Abbreviations that sentencex doesn't know at the start of a sentence ("Ms. Wirth").
 _UNFINISHED = re.compile(r"\b(?:Ms|Mx|Vol|Eq|approx)\.\s*$")
 _EXCLAMATION = re.compile(r"[?!][”’\"')\]]*\s*$")
@@ -87,7 +89,7 @@ def _sentences(body: str) -> Iterator[tuple[int, int]]:
 
 def _cuts(window: str) -> list[int]:
     """Where the sentences of `window` end, with the space after them; the last one is its length."""
-    masked = _ENUMERATOR.sub(r"X\1x", window)
+    masked = _WIDE_SPACE.sub(" ", _ENUMERATOR.sub(r"X\1x", window))
     cuts = {boundary["end_index"] for boundary in get_sentence_boundaries("en", masked)}
     gaps = (gap.span(1) for gap in _GAP.finditer(window))
     cuts.update([end for start, end in gaps if end not in cuts and _is_missed(window, start)])

@@ -6,7 +6,7 @@ import random
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from index.errors import DocumentError, EmptyDocumentError, NotTextError, UnsupportedFormatError
@@ -98,6 +98,7 @@ def test_random_bytes_are_refused() -> None:
             decode(random.Random(seed).randbytes(5_000))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.sampled_from([*PARSERS, ""]))
 def test_no_bytes_crash_a_parser(data: bytes, suffix: str) -> None:
     with contextlib.suppress(DocumentError):
@@ -111,8 +112,8 @@ def test_utf_8_always_comes_back(text: str) -> None:
 
 
 def test_an_unknown_suffix_is_refused_with_the_list_of_those_known() -> None:
-    with pytest.raises(UnsupportedFormatError, match=r"scan\.docx: .*\.docx") as caught:
-        parse(b"words", "scan.docx")
+    with pytest.raises(UnsupportedFormatError, match=r"scan\.xyz: .*\.xyz") as caught:
+        parse(b"words", "scan.xyz")
     assert all(suffix in str(caught.value) for suffix in PARSERS)
 
 

@@ -47,6 +47,11 @@ def test_a_bracket_that_closes_belongs_to_the_sentence_before() -> None:
     assert sentences("It was so.) Next one.") == ["It was so.)", "Next one."]
 
 
+@pytest.mark.parametrize("space", "\u0085\u00a0\u2003\u202f\u3000")
+def test_wide_space_before_a_full_stop_is_read(space: str) -> None:
+    assert sentences(f"It is vitamin A{space}. It is so.") == [f"It is vitamin A{space}.", "It is so."]
+
+
 def test_offsets_count_from_the_beginning_of_the_text() -> None:
     text = "Heading\n\nOne. Two.\n\nEnd"
     assert [text[start:end] for start, end in sentence_spans(text, 9, 18)] == ["One.", "Two."]

@@ -8,7 +8,11 @@ from collections.abc import Callable
 from index.document import UNQUOTABLE, Parsed, one_line
 from index.errors import DocumentError, EmptyDocumentError, UnsupportedFormatError
 from index.formats.decoding import decode
+from index.formats.docx import parse_docx
+from index.formats.epub import parse_epub
 from index.formats.markdown import parse_markdown
+from index.formats.odt import parse_odt
+from index.formats.rtf import parse_rtf
 from index.formats.text import parse_text
 
 Parser = Callable[[bytes], Parsed]
@@ -23,6 +27,10 @@ PARSERS: dict[str, Parser] = {
     ".text": _decoded(parse_text),
     ".md": _decoded(parse_markdown),
     ".markdown": _decoded(parse_markdown),
+    ".docx": parse_docx,
+    ".odt": parse_odt,
+    ".rtf": parse_rtf,
+    ".epub": parse_epub,
 }
 
 _SUFFIX = re.compile(r"\.[a-z][a-z0-9]*$")
@@ -32,7 +40,8 @@ _WORD = re.compile(r"\w")
 def parse(data: bytes, name: str) -> Parsed:
     """The text and parts of the file called `name`; a name without a suffix is tried as plain text.
 
-    Raises UnsupportedFormatError, NotTextError or EmptyDocumentError; the message begins with the name.
+    Raises UnsupportedFormatError, NotTextError, UnreadableFileError or EmptyDocumentError; the message begins
+    with the name.
     """
     try:
         parsed = _parser(name)(data)

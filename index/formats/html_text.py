@@ -15,7 +15,7 @@ _ALT = re.compile(r"""\balt\s*=\s*(?:"([^"]*)"|'([^']*)')""", re.IGNORECASE)
 
 _COMMENT = "<!--"
 _HIDDEN = frozenset({"script", "style", "template", "svg"})
-_INLINE = frozenset(
+INLINE = frozenset(
     "a abbr b bdi bdo cite code del dfn em font i img input ins kbd label mark q s samp small span strong "
     "sub sup time tt u var wbr".split()
 )
@@ -37,7 +37,7 @@ def html_texts(html: str) -> list[HtmlText]:
     level = 0
     for text, tag, following in _visible(html):
         pieces.append(text)
-        if tag not in _INLINE:
+        if tag not in INLINE:
             if content := one_line(unescape("".join(pieces))):
                 runs.append(HtmlText(content, level))
             pieces, level = [], following

@@ -1,16 +1,14 @@
-"""Inline Markdown → clean text: what a person reads, without markup."""
+"""Runs of text in bold, italic and plain type → the lines of a paragraph as a person reads them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import groupby, takewhile
 from typing import NamedTuple
 
-from markdown_it.token import Token
-
-_BREAK_TAG = re.compile(r"<br\s*/?>", re.IGNORECASE)
+_SPACE = re.compile(r"[ \t\n\r\f\v\x85\u2028\u2029]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,31 +23,37 @@ class InlineLine:
     runs_on: bool  # its bold or italic type goes on in the next line
 
 
-class _Run(NamedTuple):
+class Run(NamedTuple):
+    """Text in one type; "\\n" ends a line, because the author asked for it unless `soft`."""
+
     text: str
-    strong: bool  # in bold type
-    set_off: bool  # in bold or italic type
+    strong: bool = False  # in bold type
+    set_off: bool = False  # in bold or italic type
+    soft: bool = False
 
 
-def inline_lines(tokens: Sequence[Token]) -> list[InlineLine]:
-    """The lines of an inline token's children that are not blank.
+def join_runs(runs: Iterable[Run]) -> list[Run]:
+    """The runs that are not empty, those of one type that follow one another put together."""
+    joined: list[Run] = []
+    for key, group in groupby(runs, lambda run: run._replace(text="\n" if run.text == "\n" else "")):
+        if key.text:
+            joined += group
+        elif text := "".join(run.text for run in group):
+            joined.append(key._replace(text=text))
+    return joined
 
-    Links keep their text, images their description, code its content; HTML tags and references to footnotes
-    are dropped, and entities have been decoded by the parser.
-    """
+
+def lines_of(runs: Iterable[Run]) -> list[InlineLine]:
+    """The lines that are not blank; white space is one space."""
     lines: list[InlineLine] = []
-    runs: list[_Run] = []
-    strong = emphasis = 0
-    for token in tokens:
-        strong += token.nesting if token.tag == "strong" else 0
-        emphasis += token.nesting if token.tag == "em" else 0
-        if token.type in ("softbreak", "hardbreak") or _is_break(token):
-            hard_break, runs_on = token.type != "softbreak", strong + emphasis > 0
-            lines.append(_line(runs, hard_break=hard_break, runs_on=runs_on))
-            runs = []
-        elif content := _content(token):
-            runs.append(_Run(content, strong > 0, strong + emphasis > 0))
-    lines.append(_line(runs, hard_break=False, runs_on=False))
+    line: list[Run] = []
+    for run in runs:
+        if run.text == "\n":
+            lines.append(_line(line, hard_break=not run.soft, runs_on=run.set_off))
+            line = []
+        elif run.text:
+            line.append(run)
+    lines.append(_line(line, hard_break=False, runs_on=False))
     return [line for line in lines if line.text]
 
 
@@ -58,24 +62,12 @@ def join_lines(lines: Sequence[InlineLine]) -> str:
     return "".join(line.text + ("\n" if line.hard_break else " ") for line in lines).rstrip()
 
 
-def clean_text(tokens: Sequence[Token]) -> str:
-    """The text of an inline token's children as a person reads it."""
-    return join_lines(inline_lines(tokens))
-
-
-def _line(runs: Sequence[_Run], *, hard_break: bool, runs_on: bool) -> InlineLine:
-    text = "".join(run.text for run in runs).strip()
+def _line(runs: Sequence[Run], *, hard_break: bool, runs_on: bool) -> InlineLine:
     words = [run for run in runs if any(map(str.isalnum, run.text))]
-    opening = "".join(run.text for run in takewhile(lambda run: run.strong, runs)).strip()
+    opening = _joined(takewhile(lambda run: run.strong, runs))
     strong, set_off = all(run.strong for run in words), all(run.set_off for run in words)
-    return InlineLine(text, strong, set_off, opening, hard_break, runs_on)
+    return InlineLine(_joined(runs), strong, set_off, opening, hard_break, runs_on)
 
 
-def _is_break(token: Token) -> bool:
-    return token.type == "html_inline" and _BREAK_TAG.fullmatch(token.content) is not None
-
-
-def _content(token: Token) -> str:
-    if token.type == "image":
-        return clean_text(token.children or [])
-    return token.content if token.type in ("text", "code_inline") else ""
+def _joined(runs: Iterable[Run]) -> str:
+    return _SPACE.sub(" ", "".join(run.text for run in runs)).strip()

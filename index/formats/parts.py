@@ -86,6 +86,10 @@ class PartList:
         """A row of the table whose header came last, if it has one."""
         self._add(Part("table_row", start, end, context=self._header))
 
+    def end_table(self) -> None:
+        """The next row belongs to a table without a header."""
+        self._header = None
+
     def _is_beside_question(self, label: int) -> bool:
         asked = None if self._question is None else self.parts[self._question].label_start
         if asked is None or self._text[asked].isalpha():  # "Q:" is no item

@@ -1,0 +1,217 @@
+"""EPUB (2 and 3) → clean text with its parts: the files of the spine, in its order.
+
+A file without headings of its own takes them from the book's table of contents.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Container, Iterator, Sequence
+from html.entities import html5
+from itertools import islice
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from lxml import etree
+
+from index.document import Parsed, one_line
+from index.errors import UnreadableFileError
+from index.formats.archive import Archive
+from index.formats.elements import bold_classes, read_elements
+from index.formats.pieces import Piece, PieceList, compose
+from index.formats.xml import Element, attribute, parse_xml
+
+MAX_CHAPTERS = 10_000
+"""Entries of the table of contents beyond these name no chapter."""
+
+MAX_NAME_CHARS = 300
+"""A longer paragraph is never a chapter's name."""
+
+_CONTAINER = "META-INF/container.xml"
+_ENCRYPTION = "META-INF/encryption.xml"
+_HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
+_BLOCKS = ("p", "div", "section", "article", "header", "td", "li", "blockquote", "body")
+_ENTITY = re.compile(rb"&([A-Za-z][A-Za-z0-9]{1,30};)")
+_XML_ENTITIES = frozenset([b"amp;", b"lt;", b"gt;", b"quot;", b"apos;"])
+
+
+class _Package(NamedTuple):
+    root: Element
+    folder: str
+    items: dict[str, Element]  # the manifest, by id
+
+    def path(self, item: Element) -> str:
+        """Where a file of the manifest lies in the archive."""
+        return _resolve(self.folder, attribute(item, "href") or "")
+
+
+class _Chapter(NamedTuple):
+    """An entry of the table of contents, which points into a file."""
+
+    fragment: str
+    name: str
+    level: int
+
+
+def is_epub(data: bytes) -> bool:
+    """Is this an EPUB? The first member of the archive says so, uncompressed."""
+    return data.startswith(b"PK") and b"mimetypeapplication/epub+zip" in data[:200]
+
+
+def parse_epub(data: bytes) -> Parsed:
+    """The clean text and the parts of a book. Raises UnreadableFileError."""
+    archive = Archive(data)
+    package = _package(archive)
+    paths = dict.fromkeys(_spine(package))
+    _check_not_encrypted(archive, paths)
+    chapters = _chapters(archive, package)
+    bold = bold_classes("".join(_style_sheets(archive, package)))
+    pieces = PieceList()
+    for path in paths:
+        tree = _parse_xhtml(archive.read(path))
+        _name_chapters(tree, chapters.get(path, ()))
+        read_elements(tree, pieces, bold)
+    authors = ", ".join(_metadata(package, "creator"))
+    shown = [Piece("metadata", f"Author: {authors}")] if authors else []
+    return compose(pieces.pieces, next(_metadata(package, "title"), None), shown)
+
+
+def _package(archive: Archive) -> _Package:
+    rootfile = archive.xml(_CONTAINER).find(".//rootfile")
+    path = attribute(rootfile, "full-path")
+    if path is None:
+        raise UnreadableFileError("the book is damaged: it does not say where its package is")
+    root = archive.xml(path)
+    items = {attribute(item, "id") or "": item for item in root.iterfind("manifest/item")}
+    return _Package(root, posixpath.dirname(path), items)
+
+
+def _metadata(package: _Package, name: str) -> Iterator[str]:
+    for element in package.root.iterfind(f"metadata//{name}"):
+        if text := one_line("".join(element.itertext())):
+            yield text
+
+
+def _spine(package: _Package) -> Iterator[str]:
+    """The paths of the book's pages in reading order, without the page of the table of contents."""
+    for reference in package.root.iterfind("spine/itemref"):
+        item = package.items.get(attribute(reference, "idref") or "")
+        if item is None or "html" not in (attribute(item, "media-type") or ""):
+            continue
+        if "nav" not in (attribute(item, "properties") or "").split():
+            yield package.path(item)
+
+
+def _style_sheets(archive: Archive, package: _Package) -> Iterator[str]:
+    for item in package.items.values():
+        if attribute(item, "media-type") == "text/css" and (path := package.path(item)) in archive:
+            yield archive.read(path).decode(errors="replace")
+
+
+def _check_not_encrypted(archive: Archive, paths: Container[str]) -> None:
+    """Fonts may be encrypted, pages may not."""
+    if _ENCRYPTION not in archive:
+        return
+    for reference in archive.xml(_ENCRYPTION).iter("CipherReference"):
+        if _resolve("", attribute(reference, "URI") or "") in paths:
+            raise UnreadableFileError("the book is encrypted (DRM)")
+
+
+def _chapters(archive: Archive, package: _Package) -> dict[str, list[_Chapter]]:
+    """The table of contents by file, of EPUB 3 or else of EPUB 2."""
+    chapters: dict[str, list[_Chapter]] = {}
+    for item in package.items.values():
+        is_nav = "nav" in (attribute(item, "properties") or "").split()
+        is_ncx = attribute(item, "media-type") == "application/x-dtbncx+xml"
+        path = package.path(item)
+        if (is_nav or is_ncx) and path in archive and not chapters:
+            tree = _parse_xhtml(archive.read(path))
+            entries = _nav_entries(tree) if is_nav else _ncx_entries(tree)
+            for source, name, level in islice(entries, MAX_CHAPTERS):
+                target, _, fragment = source.partition("#")
+                place = _resolve(posixpath.dirname(path), target)
+                chapters.setdefault(place, []).append(_Chapter(unquote(fragment), one_line(name), level))
+    return chapters
+
+
+def _nav_entries(tree: Element) -> Iterator[tuple[str, str, int]]:
+    for nav in tree.iter("nav"):
+        if "toc" in (attribute(nav, "type") or "").split():
+            for link in nav.iter("a"):
+                depth = sum(1 for _ in link.iterancestors("ol"))
+                yield link.get("href", ""), "".join(link.itertext()), depth
+
+
+def _ncx_entries(tree: Element) -> Iterator[tuple[str, str, int]]:
+    for point in tree.iter("navPoint"):
+        depth = 1 + sum(1 for _ in point.iterancestors("navPoint"))
+        source = attribute(point.find("content"), "src") or ""
+        yield source, point.findtext("navLabel/text") or "", depth
+
+
+def _parse_xhtml(data: bytes) -> Element:
+    """A page, with the named characters of HTML, which no XML parser knows, and mended if it is malformed."""
+    data = _ENTITY.sub(_character, data)
+    try:
+        return parse_xml(data)
+    except UnreadableFileError:
+        return parse_xml(data, recover=True)
+
+
+def _character(match: re.Match[bytes]) -> bytes:
+    name = match[1]
+    text = "" if name in _XML_ENTITIES else html5.get(name.decode(), "")
+    return "".join(f"&#{ord(character)};" for character in text).encode() or match[0]
+
+
+def _name_chapters(tree: Element, chapters: Sequence[_Chapter]) -> None:
+    """Make the headings of a file without any: paragraphs that the table of contents names, or new ones."""
+    body = tree.find("body")
+    if body is None or not chapters or next(body.iter(*_HEADINGS), None) is not None:
+        return
+    places = {place: element for element in body.iter() if (place := attribute(element, "id"))}
+    paragraphs = (one for one in body.iter("p", "div") if next(one.iterchildren("p", "div"), None) is None)
+    named: dict[str, Element] = {}
+    for paragraph in paragraphs:
+        named.setdefault(_short_text(paragraph), paragraph)
+    for chapter in chapters:
+        if not chapter.name:
+            continue
+        heading = named.get(chapter.name.casefold())
+        if heading is None:
+            heading = etree.Element("h1")
+            heading.text = chapter.name
+            _insert(heading, _block(places.get(chapter.fragment, body)))
+        heading.tag = f"h{min(chapter.level, len(_HEADINGS))}"
+
+
+def _short_text(element: Element) -> str:
+    """What a paragraph says, unless it is longer than any heading."""
+    pieces, length = [], 0
+    for text in element.itertext():
+        pieces.append(text)
+        length += len(text)
+        if length > MAX_NAME_CHARS:
+            return ""
+    return one_line("".join(pieces)).casefold()
+
+
+def _block(element: Element) -> Element:
+    """The block that an element stands in, or itself."""
+    while element.tag not in _BLOCKS and (parent := element.getparent()) is not None:
+        element = parent
+    return element
+
+
+def _insert(heading: Element, block: Element) -> None:
+    """Before a block, or as the first thing of the body."""
+    if block.tag != "body":
+        block.addprevious(heading)
+    else:
+        heading.tail, block.text = block.text, None
+        block.insert(0, heading)
+
+
+def _resolve(folder: str, reference: str) -> str:
+    return posixpath.normpath(posixpath.join("/", folder, unquote(reference)))
