@@ -179,7 +179,7 @@ class Library:
         """
         report = progress or _silent
         report("read", 0, 1)
-        data, name = _read(path, None, self._max_document_bytes)
+        data, name = _read(path, None, self.max_document_bytes)
         document_id = content_id(data)
         if self._store.source(path) == document_id:
             return self.document(document_id)

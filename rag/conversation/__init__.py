@@ -35,7 +35,8 @@ _SMALL_TALK = frozenset(
 )
 _AROUND_SMALL_TALK = _SMALL_TALK | frozenset(
     """you very much so a lot for that this the all help its it is was thats then one really ah oh and i see
-    got now to know answer everything day have are""".split()
+    got now to know answer everything day have are exactly what needed wanted helpful helps helped clear makes
+    sense""".split()
 )
 
 
