@@ -11,7 +11,7 @@ from index.formats.notices import notices
 from index.formats.outline import Outline, find_outline
 from index.formats.parts import PartList
 from index.formats.speech import compose_speech
-from index.formats.transcript import find_transcript
+from index.formats.transcript import find_transcript, opens_with_time
 
 MAX_VERSE_CHARS = 60
 """Lines up to this length that break off without punctuation are verse, an address or a signature."""
@@ -116,6 +116,8 @@ def _goes_on(page: Page, outline: Outline, number: int) -> bool:
     if outline.has_role(number - 1) or outline.has_role(number) or line.end - line.start > MAX_VERSE_CHARS:
         return False
     if any(kind for item in (line, following) for kind, _, _ in notices(page.text, item.start, item.end)):
+        return False
+    if opens_with_time(page.content(number)):
         return False
     introduces = page.text[line.end - 1] == ":"
     is_short = following.end - following.start <= MAX_VERSE_CHARS

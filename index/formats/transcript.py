@@ -86,6 +86,12 @@ def find_transcript(source: str) -> Transcript | None:
     return Transcript(head, list(_cues([line.strip() for line in lines], stamped)))
 
 
+def opens_with_time(line: str) -> bool:
+    """Does a line begin with a time and go on ("10:30 Coffee")?"""
+    time = _TIME_FIRST.fullmatch(line)
+    return time is not None and time["words"] != ""
+
+
 def _stamped(lines: Sequence[str]) -> Iterator[_Stamped]:
     for number, line in enumerate(lines):
         if time := _TIME_FIRST.fullmatch(line):
