@@ -205,6 +205,21 @@ def test_front_matter_gives_title_and_metadata() -> None:
     ]
 
 
+def test_front_matter_in_toml_and_placeholders_of_a_site() -> None:
+    document = markdown(
+        f'+++\ntitle = "The River"\ndate = 2026-05-03\ntags = ["mill", "flood"]\n+++\n\n'
+        f'{{{{< figure src="a.png" >}}}}\n\n{PROSE}\n\n{{% include share.html %}}'
+    )
+    assert document.title == "The River"
+    assert blocks(document) == [
+        ("metadata", "Date: 2026-05-03"),
+        ("metadata", "Tags: mill, flood"),
+        ("boilerplate", '{{< figure src="a.png" >}}'),
+        ("paragraph", PROSE),
+        ("boilerplate", "{% include share.html %}"),
+    ]
+
+
 @pytest.mark.parametrize(
     "header",
     [
@@ -216,6 +231,8 @@ def test_front_matter_gives_title_and_metadata() -> None:
         "---\ntitle: 1\nno end\n",
         "---\n!!python/object:os.system x\n---\n",
         "---\n---\n",
+        "+++\ntitle = \n+++\n",
+        "+++\njust words\n+++\n",
     ],
 )
 def test_malformed_front_matter_does_no_harm(header: str) -> None:

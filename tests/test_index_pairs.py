@@ -10,6 +10,7 @@ import pytest
 from conftest import document_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_index_document import check_contexts, check_coverage, check_ranges
 
 from index import Document
 from index.document import assemble, check_parts
@@ -245,4 +246,7 @@ def test_any_table_and_any_json_is_read_or_refused(text: str, name: str) -> None
     except DocumentError:
         return
     check_parts(parsed)
-    assert assemble(parsed, document_id="x", name=name).sentences
+    document = assemble(parsed, document_id="x", name=name)
+    check_ranges(document)
+    check_coverage(document, parsed)
+    check_contexts(document)

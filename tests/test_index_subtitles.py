@@ -9,6 +9,7 @@ import pytest
 from conftest import document_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_index_document import check_contexts, check_coverage, check_ranges
 
 from index import Document
 from index.document import assemble, check_parts
@@ -479,7 +480,9 @@ def test_damaged_files_are_read_or_refused(
     check_parts(parsed)
     document = assemble(parsed, document_id="x", name=name)
     assert "\r" not in document.text
-    assert document.sentences
+    check_ranges(document)
+    check_coverage(document, parsed)
+    check_contexts(document)
 
 
 @pytest.mark.parametrize(

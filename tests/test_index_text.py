@@ -196,6 +196,32 @@ def test_underlined_marked_and_fenced_headings() -> None:
     assert outline(fenced) == ["2011", "2012", "2012 › May"]
 
 
+def test_underlined_headings_may_ask_and_nest_as_deep_as_their_lines() -> None:
+    document = document_of(
+        f"FAQ\n===\n\nWhy does it flood?\n------------------\n\n{PROSE}\n\nIn spring:\n~~~~~~~~~~\n\n{PROSE}"
+        f"\n\nWho pays!\n---------\n\n{PROSE}"
+    )
+    assert outline(document) == ["Why does it flood?", "Why does it flood? › In spring:", "Who pays!"]
+
+
+def test_a_byline_below_an_underlined_title_is_no_heading() -> None:
+    document = document_of(
+        f"The Line\n========\n\nBy Ada Lind\n\nI. The queue\n\n{PROSE}\n\nII. The rule\n\n{PROSE}"
+    )
+    assert outline(document) == ["Introduction", "I. The queue", "II. The rule"]
+    assert blocks(document)[0] == ("metadata", "By Ada Lind")
+
+
+@pytest.mark.parametrize("line", ["AUTHORS     who wrote it", "BUGS\tread this", "It is a port of the"])
+def test_lines_of_a_table_and_beginnings_of_sentences_are_no_headings(line: str) -> None:
+    assert outline(document_of(f"The Title\n\n{PROSE}\n\n{line}\n\n{PROSE}")) == ["The Title"]
+
+
+def test_comments_in_indented_code_are_no_headings() -> None:
+    document = document_of(f"The Mill\n\n{PROSE}\n\n    # get the sources first\n\n{PROSE}")
+    assert outline(document) == ["The Mill"]
+
+
 def test_comments_in_a_configuration_are_no_headings() -> None:
     assert outline(document_of("# This file is read\n# when it starts\nport 80\n\nlines end so.")) == [
         "test.txt"
@@ -406,6 +432,19 @@ def test_a_wrapped_line_may_begin_with_a_capital_and_end_with_a_full_stop() -> N
     assert kinds(document_of(text)) == ["paragraph"]
 
 
+def test_a_short_file_may_be_wrapped_too() -> None:
+    text = textwrap.fill(f"{PROSE} And yet it was Mr. Berg, who is ninety, who stood there.", 72)
+    assert sum(line[0].islower() for line in text.split("\n")) >= 2
+    assert kinds(document_of(text)) == ["paragraph"]
+
+
+def test_the_lines_of_a_timetable_are_apart() -> None:
+    lines = ["10:30 Coffee", "11:00 Opening by the mayor", "12:00 Lunch"]
+    document = document_of("\n".join(["Meeting of the Mill Society", "", "Programme for the day:", *lines]))
+    assert blocks(document)[-3:] == [("paragraph", line) for line in lines]
+    assert document.title == "Meeting of the Mill Society"
+
+
 def test_in_other_files_every_line_is_a_paragraph() -> None:
     assert kinds(document_of(f"{PROSE}\n{PROSE}\nShort one.\n{PROSE}")) == ["paragraph"] * 4
 
@@ -430,6 +469,8 @@ def test_a_rule_is_dropped() -> None:
         "Download the app and skip the queue.",
         "You are receiving this because you signed up. Unsubscribe at any time.",
         "Share this with a friend who is always late.",
+        "Share this post | Facebook | Mail",
+        "Tweet this on Twitter.",
     ],
 )
 def test_invitations_are_boilerplate(call: str) -> None:
@@ -448,6 +489,7 @@ def test_invitations_are_boilerplate(call: str) -> None:
         "She forwards every letter to her sister.",
         "To unlock the door, press the button twice.",
         "Reading time fell by a third last year.",
+        "Share on average a third of it.",
     ],
 )
 def test_prose_that_resembles_one_is_not(line: str) -> None:

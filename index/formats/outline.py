@@ -56,9 +56,7 @@ def find_outline(page: Page) -> Outline:
         if is_title([page.items[number].level for number in explicit]):
             title = explicit.pop(0)
     credits = _credits(page) if title == 0 and not front else range(0)
-    bare = [
-        number for chain in chains(page, likely, front or credits.stop) for number in choose(page, chain)
-    ]
+    bare = [number for chain in chains(page, likely, front or credits.stop) for number in choose(page, chain)]
     if title is not None and front:
         bare += _front_headings(page, likely, title, front)
     headings = sorted({*bare, *explicit})
@@ -99,9 +97,7 @@ def _is_short_line(item: Item) -> bool:
 def _is_front_line(page: Page, number: int) -> bool:
     item = page.items[number]
     return (
-        _is_short_line(item)
-        and not opens_with_time(page.content(number))
-        and _looks_like_front(page, number)
+        _is_short_line(item) and not opens_with_time(page.content(number)) and _looks_like_front(page, number)
     )
 
 
