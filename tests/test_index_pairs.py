@@ -128,8 +128,9 @@ def test_an_answer_in_html_is_read_without_it() -> None:
         {"category": "Pay", "How?": "So."},
     ],
 )
-def test_json_as_programs_export_it(value: Any) -> None:
-    document = document_of(json.dumps(value), "faq.json")
+@pytest.mark.parametrize("indent", [None, 0, 2])
+def test_json_as_programs_export_it(value: Any, indent: int | None) -> None:
+    document = document_of(json.dumps(value, indent=indent), "faq.json")
     assert asked(document) == [("How?", "So.")]
     assert document.sections[0].heading == "Pay"
 

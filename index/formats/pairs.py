@@ -204,11 +204,19 @@ def _load(source: str) -> Any:
     """The value of a JSON file, or the values of its lines."""
     lines = [(number, line) for number, line in enumerate(source.split("\n"), 1) if line.strip()]
     try:
-        if len(lines) > 1 and lines[0][1].rstrip().endswith(("}", "]")):
+        if len(lines) > 1 and _is_json(lines[0][1]):
             return [_value(line, number) for number, line in lines]
         return _value(source, 1)
     except RecursionError:
         raise DocumentError("the lists and objects of this JSON are nested too deep") from None
+
+
+def _is_json(line: str) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
 
 
 def _value(source: str, line: int) -> Any:
