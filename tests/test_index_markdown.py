@@ -42,6 +42,7 @@ def context(document: Document, number: int) -> str | None:
         ),
         ("![alt *text*](image.png)", "alt text"),
         ("&amp; &copy; &#8364; \\* \\_", "& © € * _"),
+        ("a&#13;b &#0;", "a b \ufffd"),
         ("<b>bold</b> H<sub>2</sub>O <!-- note -->.", "bold H2O ."),
         ("a\nsoft  \nhard\\\nbreak<br>tag", "a soft\nhard\nbreak\ntag"),
         ("an unclosed *star and [bracket", "an unclosed *star and [bracket"),

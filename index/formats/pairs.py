@@ -18,7 +18,7 @@ from index.errors import DocumentError
 from index.formats.decoding import tidy
 from index.formats.html_text import html_texts
 from index.formats.lines import read_page
-from index.formats.parts import PartList, Piece, lay_out
+from index.formats.parts import PartList, Stretch, lay_out
 
 MAX_COLUMNS = 1_000
 """A wider table is a matrix: nothing in it reads as a sentence."""
@@ -187,7 +187,7 @@ def _asking_columns(rows: Sequence[Sequence[str]]) -> tuple[int, int] | None:
 
 def _compose_table(rows: Sequence[Sequence[str]], *, has_header: bool) -> Parsed:
     lines = [" | ".join(map(one_line, row)).strip() for row in rows]
-    text, spans = lay_out([Piece("\n", "", line) for line in lines])
+    text, spans = lay_out([Stretch("\n", "", line) for line in lines])
     parts = PartList(text)
     for number, span in enumerate(spans):
         if number == 0 and has_header:
@@ -326,25 +326,25 @@ def _compose_pairs(pairs: Iterable[Pair]) -> Parsed:
     return Parsed(text, tuple(parts.parts))
 
 
-def _pieces(pairs: Iterable[Pair]) -> Iterator[tuple[PieceKind, Piece]]:
+def _pieces(pairs: Iterable[Pair]) -> Iterator[tuple[PieceKind, Stretch]]:
     last = ""
     for pair in pairs:
         if pair.category and pair.category != last:
-            yield "category", Piece("\n\n", "", pair.category)
+            yield "category", Stretch("\n\n", "", pair.category)
             last = pair.category
         if pair.title or pair.question:
-            yield "title" if pair.title else "question", Piece("\n\n", "", pair.title or pair.question)
+            yield "title" if pair.title else "question", Stretch("\n\n", "", pair.title or pair.question)
             yield from _answer(pair.answer)
 
 
-def _answer(answer: str) -> Iterator[tuple[PieceKind, Piece]]:
+def _answer(answer: str) -> Iterator[tuple[PieceKind, Stretch]]:
     """The paragraphs and list items of an answer in plain text or HTML."""
     if _HTML.search(answer):
         for run in html_texts(answer):
-            yield "paragraph", Piece("\n", "", run.text)
+            yield "paragraph", Stretch("\n", "", run.text)
         return
     page = read_page(answer)
     for item in page.items:
         label = page.text[item.label_start : item.start]
         kind: PieceKind = "list_item" if item.kind in ("bullet", "number") else "paragraph"
-        yield kind, Piece("\n", label, page.text[item.start : item.end])
+        yield kind, Stretch("\n", label, page.text[item.start : item.end])

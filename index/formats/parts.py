@@ -122,20 +122,20 @@ class PartList:
         self._add(part)
 
 
-class Piece(NamedTuple):
-    """A stretch of a text in the making: what divides it from the one before, its label, its content."""
+class Stretch(NamedTuple):
+    """A piece of a text in the making: what divides it from the one before, its label, its content."""
 
     gap: str
     label: str
     content: str
 
 
-def lay_out(pieces: Sequence[Piece]) -> tuple[str, list[tuple[int, int]]]:
-    """The text that pieces make one after another, and where the content of each stands in it."""
+def lay_out(stretches: Sequence[Stretch]) -> tuple[str, list[tuple[int, int]]]:
+    """The text that stretches make one after another, and where the content of each stands in it."""
     text: list[str] = []
     spans: list[tuple[int, int]] = []
     at = 0
-    for number, (gap, label, content) in enumerate(pieces):
+    for number, (gap, label, content) in enumerate(stretches):
         before = (gap if number else "") + label
         spans.append((at + len(before), at + len(before) + len(content)))
         text += [before, content]

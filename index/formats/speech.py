@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from index.document import Parsed, Place
 from index.formats.lines import ends_sentence
-from index.formats.parts import PartList, Piece, lay_out
+from index.formats.parts import PartList, Stretch, lay_out
 from index.sentences import sentence_spans
 
 PARAGRAPH_CHARS = 500
@@ -32,7 +32,7 @@ Span = tuple[int, int]
 CueKind = Literal["speech", "aside", "heading"]
 PieceKind = Literal["turn", "paragraph", "question", "aside", "heading"]
 
-_SOUND = re.compile(r"(?:\[[^\[\]]*\]|\([^()]*\)|\W+)[.\s]*")
+_SOUND = re.compile(r"(?:\[[^\[\]]{0,40}\]|\([^()]{0,40}\)|\W+)[.\s]*")
 _QUESTION = re.compile(r"""[?？؟]["'”’»)\]]*\Z""")
 
 
@@ -62,7 +62,7 @@ def compose_speech(cues: Sequence[Cue], title: str | None = None) -> Parsed:
     and another speaker goes on, that question's answer is the turn that follows.
     """
     pieces = list(_pieces(cues))
-    text, spans = lay_out([Piece("\n\n", piece.label, piece.content) for piece in pieces])
+    text, spans = lay_out([Stretch("\n\n", piece.label, piece.content) for piece in pieces])
     parts = PartList(text)
     for before, piece, span in zip([None, *pieces], pieces, spans, strict=False):
         _add(parts, before, piece, *span)

@@ -157,7 +157,7 @@ def _cues(lines: Sequence[str], stamped: Sequence[_Stamped]) -> Iterator[Cue]:
                 yield Cue(_MARK.sub("", words), kind="heading")
             elif words:
                 yield _spoken(cue, words)
-                cue = Cue("", apart=_is_apart(lines, number + 1))
+                cue = Cue("")
             elif number > stamp.last:
                 cue = cue._replace(apart=True)
 
