@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 from conftest import document_of
@@ -8,6 +9,7 @@ from conftest import document_of
 from index import Document
 from index.formats.markdown import clean_inline
 
+FILES = Path(__file__).parent / "data" / "formats"
 PROSE = "The river rises slowly in the spring, when the snow melts. It covers the lower meadows by April."
 
 
@@ -190,6 +192,16 @@ def test_other_bold_lines_are_not(line: str) -> None:
 
 
 # Front matter and metadata
+
+
+def test_a_post_with_front_matter_and_html() -> None:
+    document = markdown((FILES / "post.hugo.md").read_text("utf-8"))
+    assert (document.title, outline(document)) == (
+        "Why rivers move",
+        ["Introduction", "Setext heading", "What people did"],
+    )
+    assert ("boilerplate", "Share this post | Twitter | Mail") in blocks(document)
+    assert ("paragraph", "A bend of the river at Moe, 1962.") in blocks(document)
 
 
 def test_front_matter_gives_title_and_metadata() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from index.document import assemble, check_parts
 from index.errors import DocumentError
 from index.formats import parse
 
+FILES = Path(__file__).parent / "data" / "formats"
 PAIRS = [("How do I pay?", "By card."), ("When does it come?", "On Monday.")]
 
 
@@ -138,6 +140,27 @@ def test_json_as_programs_export_it(value: Any, indent: int | None) -> None:
 def test_escapes_become_what_can_be_stored() -> None:
     document = document_of('[{"q": "How\\ud800?", "a": "So\\u0000.\\r\\nYes\\ud83d\\ude00."}]', "faq.json")
     assert document.text.encode() == "How??\n\nSo\ufffd.\nYes😀.".encode().replace(b"\n\n", b"\n", 1)
+
+
+def test_files_of_programs() -> None:
+    def read(name: str) -> Document:
+        return assemble(parse((FILES / name).read_bytes(), name), document_id="x", name=name)
+
+    assert asked(read("library.faq.csv")) == [
+        ("What is the card?", "The card lets you borrow tools."),
+        ("What is the card?", "It is made of wood."),
+        ("Who can get one?", "Anyone who lives in the town. Bring"),
+        ("Who can get one?", "a bill with your address"),
+        ("Who can get one?", "a photo"),
+        ("What does it cost?", "Twelve a year."),
+        ("What does it cost?", "Under 18 it is free."),
+    ]
+    assert asked(read("library.faq.json"))[-1] == ("What if I lose it?", "It takes a week.")
+    assert read("library.faq.json").sections[0].heading == "The tool library"
+    assert asked(read("library.faq.jsonl"))[0] == ("Is there a limit?", "Five tools at once.")
+    releases = read("debian.distro-info.csv")
+    assert blocks(releases)[0][1].startswith("version | codename | series")
+    assert ("table_row", "10 | Buster | buster") in [(kind, text[:20]) for kind, text in blocks(releases)]
 
 
 # Tables

@@ -92,7 +92,23 @@ PIECES = st.lists(
     st.one_of(
         st.text(max_size=20),
         st.sampled_from(
-            ["It is. ", "No. ", "(a) ", "“Why?” ", "Ms. ", "… ", "\n", "\u200f", "9 May. ", ") ", "?! ", "é"]
+            [
+                "It is. ",
+                "No. ",
+                "(a) ",
+                "“Why?” ",
+                "Ms. ",
+                "… ",
+                "\n",
+                "\u200f",
+                "K\u2003.",
+                "\u1680",
+                "Ё\u00a0",
+                "9 May. ",
+                ") ",
+                "?! ",
+                "é",
+            ]
         ),
         st.integers(1, 2_000).map(lambda n: "x" * n),
     ),

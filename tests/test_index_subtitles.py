@@ -256,6 +256,75 @@ def test_after_a_line_of_dialogue_nobody_knows_who_speaks() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "title", "labels", "first", "last"),
+    [
+        (
+            "wheels.srt",
+            "wheels.srt",
+            ["- ", "- ", "LIND: "],
+            ("0:01", "[water rushing]"),
+            ("0:30", "www.example.org"),
+        ),
+        (
+            "colours.webvtt-py.srt",
+            "colours.webvtt-py.srt",
+            ["- ", "- "],
+            ("0:07", "Musique douce"),
+            ("2:27", "Euh, là-bas, au chêne."),
+        ),
+        (
+            "meeting.webvtt-py.vtt",
+            "meeting.webvtt-py.vtt",
+            ["Jane Doe: ", "John Smith: ", "Jane Doe: "],
+            ("0:00", "Good morning everyone."),
+            ("1:05", "Thanks for joining."),
+        ),
+        (
+            "translation.webvtt-py.vtt",
+            "Translation of that film I like",
+            ["- "] * 5,
+            ("2:15", "Ta en kopp varmt te."),
+            ("2:25", "Ta en kopp"),
+        ),
+        (
+            "rolling.webvtt-py.vtt",
+            "rolling.webvtt-py.vtt",
+            [],
+            ("4:46", "yeah what this will happen is I'm telling"),
+            ("4:46", "yeah what this will happen is I'm telling"),
+        ),
+        (
+            "podcast.transcript.txt",
+            "The Slow River",
+            ["ANN LIND: ", "BO MOE: "] * 3,
+            (None, "Episode 12: Who owns the flood?"),
+            ("1:09", "It will."),
+        ),
+        (
+            "lecture.whisper.txt",
+            "lecture.whisper.txt",
+            [],
+            ("0:00", "An aquifer is a body of rock that holds water and lets it pass."),
+            ("0:12", "Who may drill into it?"),
+        ),
+    ],
+)
+def test_files_of_programs(
+    name: str, title: str, labels: list[str], first: tuple[str | None, str], last: tuple[str, str]
+) -> None:
+    document = assemble(parse((FILES / name).read_bytes(), name), document_id="x", name=name)
+    assert document.title == title
+    assert [label for _, label, _ in blocks(document) if label] == labels
+    assert (said(document)[0], said(document)[-1]) == (first, last)
+
+
+def test_a_transcript_as_a_video_site_shows_it() -> None:
+    document = transcript((FILES / "copied.transcript.txt").read_text("utf-8"))
+    assert [at for at, _ in said(document)] == ["0:00", "0:12", "0:16", "0:30", "0:45"]
+    assert said(document)[-2][1].startswith("in the winter before and let it dry")
+
+
+@pytest.mark.parametrize(
     ("text", "vtt", "srt"),
     [
         (ROLLING, True, False),

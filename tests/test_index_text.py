@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 from conftest import document_of
 
 from index import Document
 
+FILES = Path(__file__).parent / "data" / "formats"
 PROSE = (
     "The river rises slowly in the spring, when the snow in the upper valley melts, and by the end of "
     "April it covers the lower meadows. Nobody ploughs before then."
@@ -511,6 +513,66 @@ def test_a_call_that_says_something_may_be_quoted() -> None:
         f"{PROSE}\n\nReading time: 4 minutes. Click below to hear the 84-minute conversation."
     )
     assert kinds(document)[1:] == ["metadata"]
+
+
+# Files as people write them
+
+
+@pytest.mark.parametrize(
+    ("name", "title", "sections", "metadata"),
+    [
+        (
+            "newsletter.txt",
+            "The Tern Letter",
+            ["Introduction", "WHY RIVERS MOVE", "THREE THINGS I LEARNED"],
+            ["Issue 41 · 3 May 2026", "Hello friends,"],
+        ),
+        (
+            "paper.txt",
+            "Water Wheels and Their Efficiency",
+            [
+                "Introduction",
+                "Abstract",
+                "1 Introduction",
+                "2 Method",
+                "2 Method › 2.1 Wheels",
+                "2 Method › 2.2 Measurement",
+                "3 Results",
+                "References",
+            ],
+            ["Ann Lind, Bo Moe", "University of Tern"],
+        ),
+        (
+            "essay.txt",
+            "Why We Stand in Line",
+            ["Introduction", "I. The queue", "II. The rule", "III. The exception"],
+            ["By Ann Lind"],
+        ),
+        (
+            "minutes.txt",
+            "Minutes of the Mill Society",
+            [
+                "Introduction",
+                "1. Minutes of the last meeting",
+                "2. Budget",
+                "3. Open day",
+                "4. Any other business",
+            ],
+            [
+                "Date: 3 May 2026",
+                "Time: 19:00 - 20:45",
+                "Place: The old granary",
+                "Present: Ann Lind (chair), Bo Moe, Carl Berg",
+                "Apologies: Dora Holm",
+            ],
+        ),
+    ],
+)
+def test_files_of_people(name: str, title: str, sections: list[str], metadata: list[str]) -> None:
+    document = document_of((FILES / name).read_text("utf-8"), name)
+    assert document.title == title
+    assert outline(document) == sections
+    assert [text for kind, text in blocks(document) if kind == "metadata"] == metadata
 
 
 # Size

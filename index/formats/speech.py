@@ -19,7 +19,7 @@ from index.sentences import sentence_spans
 PARAGRAPH_CHARS = 500
 """A paragraph takes no further sentence that would make it longer."""
 
-UNPUNCTUATED_CHARS = 600
+UNPUNCTUATED_CHARS = 400
 """A longer run without the end of a sentence is speech as a machine hears it: without full stops."""
 
 RUN_CHARS = 200
