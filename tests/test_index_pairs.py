@@ -67,6 +67,11 @@ def test_pairs_by_the_names_of_their_columns(names: tuple[str, str], name: str) 
     assert asked(document_of(text, name)) == PAIRS
 
 
+def test_the_first_of_several_columns_counts() -> None:
+    document = document_of("Question 1,Question 2,Answer\nPay?,When?,Yes.\n", "faq.csv")
+    assert asked(document) == [("Pay?", "Yes.")]
+
+
 def test_a_column_of_categories_becomes_headings() -> None:
     document = document_of(
         "Category;Question;Answer\nBilling;Pay?;Yes.\nBilling;How?;So.\nAccount;Close?;Write.\n;Who?;We.",

@@ -219,6 +219,14 @@ def test_lines_of_a_table_and_beginnings_of_sentences_are_no_headings(line: str)
     assert outline(document_of(f"The Title\n\n{PROSE}\n\n{line}\n\n{PROSE}")) == ["The Title"]
 
 
+@pytest.mark.parametrize("line", ["CHAPTER I     The mill", "2.    The mill"])
+def test_a_number_may_stand_apart_from_its_heading(line: str) -> None:
+    assert outline(document_of(f"The Title\n\n{PROSE}\n\n{line}\n\n{PROSE}")) == [
+        "Introduction",
+        " ".join(line.split()),
+    ]
+
+
 def test_comments_in_indented_code_are_no_headings() -> None:
     document = document_of(f"The Mill\n\n{PROSE}\n\n    # get the sources first\n\n{PROSE}")
     assert outline(document) == ["The Mill"]

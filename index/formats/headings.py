@@ -32,7 +32,8 @@ _LETTER = re.compile(r"[^\W\d_]")
 _SENTENCE_INSIDE = re.compile(r"[^\W\d_]{4,}\.[\"'”’)]*\s+\S")
 _LABELLED_QUESTION = re.compile(r"[^\W\d_][^\W\d]*(?:\s[^\W\d]+){0,2}:\s(?:\S+\s+){4,}\S+\?")
 _DECIMAL_NUMBER = re.compile(r"(\d+(?:\.\d+)+)\.?\s")
-_COLUMNS = re.compile(r"\S(?: {3,}|\t+)\S")
+# A row of a table ("BUGS    known ones"); "CHAPTER I    The mill" is none.
+_COLUMNS = re.compile(r"(?!(?:[^\W\d_]+ )?[\dIVXLC]+[.:)]?\s)[^\t\n]*?\S(?: {3,}|\t+)\S")
 # "It is a port of the" is the beginning of a sentence; "What it is made of" may be a heading.
 _UNFINISHED = re.compile(r".*\s(?:an?|the|and|or|than)")
 _BRACKETED = re.compile(r"\(.*?\)")
@@ -69,7 +70,7 @@ def has_heading_form(
         and len(content.split()) <= max_words
         and not _SENTENCE_INSIDE.search(content)
         and not _LABELLED_QUESTION.fullmatch(content)
-        and not _COLUMNS.search(content)
+        and not _COLUMNS.match(content)
         and not _UNFINISHED.fullmatch(content)
         and all(kind is None for kind, _, _ in notices(content, 0, len(content)))
     )

@@ -80,21 +80,10 @@ _PLACEHOLDER = re.compile(r"\{(?:\{[<%].{0,200}[%>]\}|%.{0,200}%)\}")
 
 # Any notice holds one of these, in lower case; most lines hold none, and are done with.
 _HINTS = (
-    *(
-        "click",
-        "tap ",
-        "press ",
-        "scan ",
-        "subscri",
-        "sign up",
-        "reply ",
-        "forward",
-        "share ",
-        "tweet ",
-        "send ",
-    ),
+    *("click", "tap ", "press ", "scan ", "subscri", "sign up", "reply ", "forward", "share ", "send "),
     *("us on", "support", " app", "receiving", "getting this", "read", "sponsor", "brought", "updated"),
-    *("revised", "last ", "code ", "://", "www.", "copyright", "©", "(c)", "all rights", "{{", "{%"),
+    *("revised", "last ", "code ", "://", "www.", "copyright", "©", "(c)", "all rights", "tweet "),
+    *("{{", "{%"),
 )
 
 _OPENING = re.compile(r"[\W_]*")

@@ -55,13 +55,15 @@ def find_outline(page: Page) -> Outline:
         front = 0
         if is_title([page.items[number].level for number in explicit]):
             title = explicit.pop(0)
-    credits = _credits(page) if title == 0 and not front else range(0)
-    bare = [number for chain in chains(page, likely, front or credits.stop) for number in choose(page, chain)]
+    credit_lines = _credits(page) if title == 0 and not front else range(0)
+    bare = [
+        number for chain in chains(page, likely, front or credit_lines.stop) for number in choose(page, chain)
+    ]
     if title is not None and front:
         bare += _front_headings(page, likely, title, front)
     headings = sorted({*bare, *explicit})
     masthead = {number for number in range(front) if _is_front_line(page, number)} - {title, *headings}
-    return Outline(title, frozenset(masthead | set(credits)), levels(page, headings))
+    return Outline(title, frozenset(masthead | set(credit_lines)), levels(page, headings))
 
 
 def _credits(page: Page) -> range:

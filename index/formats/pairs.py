@@ -59,7 +59,7 @@ _CATEGORIES = ("category", "section", "topic", "chapter", "group")
 _OTHER = re.compile(r"[\W\d_]+")
 _NUMBER = re.compile(r"[-+]?[\d.,]*\d[\d.,]*(?:[eE][-+]?\d+)?%?")
 _HTML = re.compile(r"</?(?:p|br|div|[uo]l|li|a|b|strong|em|i|span|h[1-6])\b[^<>]*>", re.IGNORECASE)
-_SEPARATOR = re.compile(r"sep=(.)\n")
+_SEPARATOR = re.compile(r"sep=([,;\t|])\n")
 
 PieceKind = Literal["category", "title", "question", "paragraph", "list_item"]
 
@@ -268,7 +268,7 @@ def _rows_of(records: Sequence[Mapping[str, Any]]) -> list[list[str]]:
 
 def _pair_columns(names: Iterable[str]) -> _Columns | None:
     """The columns of questions and answers, if they are called so."""
-    by_name = {_plain(name): name for name in names}
+    by_name = {_plain(name): name for name in reversed(list(names))}
     for questions, answers in _PAIRS:
         question = next((name for name in questions if name in by_name), None)
         answer = next((name for name in answers if name in by_name), None)

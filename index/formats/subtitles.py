@@ -103,18 +103,6 @@ def _time(time: Sequence[str | None]) -> float:
     return int(hours or 0) * 3600 + int(minutes or 0) * 60 + int(seconds or 0) + float(f"0.{fraction or 0}")
 
 
-def _lines(below: Sequence[str], *, is_last: bool) -> list[str]:
-    """The lines of a cue, of those down to the next one's times: not its number."""
-    is_counted = not is_last and below and _COUNTER.fullmatch(below[-1])
-    return [line for line in (below[:-1] if is_counted else below) if line.strip()]
-
-
-def _web_lines(below: Sequence[str], *, is_last: bool) -> list[str]:
-    """In WebVTT a cue ends at an empty line: notes and the next cue's name may follow."""
-    lines = list(dropwhile(lambda line: not line.strip(), below))
-    return list(takewhile(bool, lines))
-
-
 def _by_voice(line: str) -> Iterator[tuple[str, str]]:
     """The words of a line without markup, by voice."""
     before, *named = _VOICE.split(line)

@@ -16,6 +16,10 @@ from index.formats.transcript import find_transcript, opens_with_time
 MAX_VERSE_CHARS = 60
 """Lines up to this length that break off without punctuation are verse, an address or a signature."""
 
+_SPEECH = (
+    "What is said stands here, in a paragraph that is long enough to be prose and ends with a full stop."
+)
+
 
 def parse_text(source: str) -> Parsed:
     """The parts of a plain text with `\\n` line ends.
@@ -55,11 +59,6 @@ def _below(head: str, speech: Parsed) -> Parsed:
     below = (_shift(part, len(text), len(above)) for part in speech.parts)
     places = (replace(place, start=place.start + len(text)) for place in speech.places)
     return Parsed(text + speech.text, (*above, *below), speech.title, tuple(places))
-
-
-_SPEECH = (
-    "What is said stands here, in a paragraph that is long enough to be prose and ends with a full stop."
-)
 
 
 def _shift(part: Part, by: int, number: int) -> Part:
