@@ -13,6 +13,15 @@ MAX_SENTENCE_CHARS = 1_500
 WINDOW_CHARS = 8_000
 """As much as sentencex sees at once: the time that it takes can grow with the square of that."""
 
+# Languages whose abbreviations sentencex knows, by their letters; each stands for all that are written in
+# them. A text in other letters is read as English.
+_ALPHABETS = {
+    "ru": re.compile("[\u0400-\u04ff]"),
+    "el": re.compile("[\u0370-\u03ff\u1f00-\u1fff]"),
+    "ar": re.compile("[\u0600-\u06ff]"),
+}
+_LETTER_SHARE = 0.3  # of the characters of a text, spaces included
+
 # A boundary that sentencex may miss: the end of a sentence, and after white space a capital …
 _GAP = re.compile(r"""[.…)][”’"')\]]*(\s+)(?=[“‘"'(\[]?[^\W\d_a-z])""")
 # … if it stands after an ellipsis ("He agreed… And so on."), a word that it takes for an abbreviation
@@ -39,7 +48,9 @@ _ENUMERATOR = re.compile(r"\(([^\W_]{1,4})\)")
 # White space of more than one byte before a full stop ("A\xa0.") makes sentencex panic.
 _WIDE_SPACE = re.compile(r"[^\S\x00-\x7f]")
 # Abbreviations that sentencex doesn't know at the start of a sentence ("Ms. Wirth").
-_UNFINISHED = re.compile(r"\b(?:Ms|Mx|Vol|Eq|approx)\.\s*$")
+_UNFINISHED = re.compile(r"\b(?:Ms|Mx|Vol|Eq|approx|[Уу]л|[Ии]м|[Пп]р)\.\s*$")
+# A sentence in Cyrillic letters begins with a capital ("5 руб. и 3 коп.").
+_SMALL_CYRILLIC = re.compile(r"[\u0430-\u045f]")
 _EXCLAMATION = re.compile(r"[?!][”’\"')\]]*\s*$")
 _WORD = re.compile(r"\w")
 _LETTER = re.compile(r"[^\W\d_]")
@@ -90,11 +101,19 @@ def _sentences(body: str) -> Iterator[tuple[int, int]]:
 def _cuts(window: str) -> list[int]:
     """Where the sentences of `window` end, with the space after them; the last one is its length."""
     masked = _WIDE_SPACE.sub(" ", _ENUMERATOR.sub(r"X\1x", window))
-    cuts = {boundary["end_index"] for boundary in get_sentence_boundaries("en", masked)}
+    cuts = {boundary["end_index"] for boundary in get_sentence_boundaries(_language(window), masked)}
     gaps = (gap.span(1) for gap in _GAP.finditer(window))
     cuts.update([end for start, end in gaps if end not in cuts and _is_missed(window, start)])
     cuts = {_after_closing(window, cut) for cut in cuts} | {len(window)}
     return sorted(cut for cut in cuts if 0 < cut <= len(window))
+
+
+def _language(window: str) -> str:
+    if not window.isascii():
+        for language, letter in _ALPHABETS.items():
+            if len(letter.findall(window)) > _LETTER_SHARE * len(window):
+                return language
+    return "en"
 
 
 def _is_missed(window: str, end: int) -> bool:
@@ -125,10 +144,13 @@ def _goes_on(body: str, first: int, last: int, following: int, end: int) -> bool
     """Does the sentence `body[first:last]` go on with `body[following:end]`?
 
     It does when that has no letter or digit (a lone bracket, a dash), when it ended with an abbreviation, and
-    when that is in lower case after a question or exclamation ("She asked – why me? – and left.").
+    when that is in lower case in Cyrillic letters, or after a question or exclamation ("She asked – why me? –
+    and left.").
     """
     tail = max(first, last - 20)
     if not _WORD.search(body, following, end) or _UNFINISHED.search(body, tail, last):
+        return True
+    if _SMALL_CYRILLIC.match(body, following) and not _SMALL_CYRILLIC.match(body, first):
         return True
     if not _EXCLAMATION.search(body, tail, last):
         return False

@@ -131,7 +131,7 @@ def _squad_question(entry: dict[str, Any], paragraph: int) -> Question:
 def _authored(folder: Path) -> Iterator[Article]:
     for file in sorted(folder.iterdir()):
         questions = file.with_suffix(".jsonl")
-        if file.suffix in PARSERS and questions.exists():
+        if file.suffix in PARSERS and file != questions and questions.exists():
             lines = [line for line in questions.read_text("utf-8").splitlines() if line.strip()]
             yield Article(
                 file.name,

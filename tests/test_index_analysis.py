@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from index import Library
 from index.analysis import stem, terms, topic_terms, words
 
 STARTS = ("gener", "organ", "rel", "hope", "conflat", "troubl", "siz", "act", "commun")
@@ -29,6 +30,32 @@ def test_words(text: str, expected: list[str]) -> None:
 
 def test_documents_and_questions_meet_in_the_same_terms() -> None:
     assert terms("removing the sensors") == terms("Removed THE sensor")
+
+
+OTHER_SCRIPTS = pytest.mark.parametrize(
+    ("text", "question"),
+    [
+        ("河水在春天上涨。没有人在五月之前耕种！", "春天"),
+        ("يرتفع النهر في الرَّبيع. لا أحد يحرث قبل ذلك!", "الربيع؟"),
+        ("Река поднимается весной. Мельницу продали в мае.", "МЕЛЬНИЦУ"),
+        ("नदी वसंत में बढ़ती है।", "वसंत"),
+    ],
+)
+
+
+@OTHER_SCRIPTS
+def test_words_of_other_scripts_are_terms_as_they_are(text: str, question: str) -> None:
+    assert topic_terms(question)
+    assert set(topic_terms(question)) <= set(terms(text))
+
+
+@OTHER_SCRIPTS
+def test_full_text_finds_words_of_other_scripts(library: Library, text: str, question: str) -> None:
+    document = library.add(f"The mill stands still.\n\n{text}".encode(), name="river.txt")
+    library.add(b"Nobody comes to the mill.", name="mill.txt")
+    found = library.matching(topic_terms(question), 5)
+    ids = [number for number, _ in found]
+    assert [stored.passage.document_id for stored in library.passages(ids)] == [document.id]
 
 
 def test_topic_terms_are_distinct_and_without_stop_words() -> None:

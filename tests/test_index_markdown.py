@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 from conftest import document_of
@@ -8,6 +9,7 @@ from conftest import document_of
 from index import Document
 from index.formats.markdown import clean_inline
 
+FILES = Path(__file__).parent / "data" / "formats"
 PROSE = "The river rises slowly in the spring, when the snow melts. It covers the lower meadows by April."
 
 
@@ -42,6 +44,7 @@ def context(document: Document, number: int) -> str | None:
         ),
         ("![alt *text*](image.png)", "alt text"),
         ("&amp; &copy; &#8364; \\* \\_", "& © € * _"),
+        ("a&#13;b &#0;", "a b \ufffd"),
         ("<b>bold</b> H<sub>2</sub>O <!-- note -->.", "bold H2O ."),
         ("a\nsoft  \nhard\\\nbreak<br>tag", "a soft\nhard\nbreak\ntag"),
         ("an unclosed *star and [bracket", "an unclosed *star and [bracket"),
@@ -191,6 +194,16 @@ def test_other_bold_lines_are_not(line: str) -> None:
 # Front matter and metadata
 
 
+def test_a_post_with_front_matter_and_html() -> None:
+    document = markdown((FILES / "post.hugo.md").read_text("utf-8"))
+    assert (document.title, outline(document)) == (
+        "Why rivers move",
+        ["Introduction", "Setext heading", "What people did"],
+    )
+    assert ("boilerplate", "Share this post | Twitter | Mail") in blocks(document)
+    assert ("paragraph", "A bend of the river at Moe, 1962.") in blocks(document)
+
+
 def test_front_matter_gives_title_and_metadata() -> None:
     fields = (
         'layout: x\ntitle: "The *River*: a\n  life"\nauthor: Ada Lind\ndate: 2024-02-30\ntags: [mill, flood]'
@@ -205,6 +218,21 @@ def test_front_matter_gives_title_and_metadata() -> None:
     ]
 
 
+def test_front_matter_in_toml_and_placeholders_of_a_site() -> None:
+    document = markdown(
+        f'+++\ntitle = "The River"\ndate = 2026-05-03\ntags = ["mill", "flood"]\n+++\n\n'
+        f'{{{{< figure src="a.png" >}}}}\n\n{PROSE}\n\n{{% include share.html %}}'
+    )
+    assert document.title == "The River"
+    assert blocks(document) == [
+        ("metadata", "Date: 2026-05-03"),
+        ("metadata", "Tags: mill, flood"),
+        ("boilerplate", '{{< figure src="a.png" >}}'),
+        ("paragraph", PROSE),
+        ("boilerplate", "{% include share.html %}"),
+    ]
+
+
 @pytest.mark.parametrize(
     "header",
     [
@@ -216,6 +244,8 @@ def test_front_matter_gives_title_and_metadata() -> None:
         "---\ntitle: 1\nno end\n",
         "---\n!!python/object:os.system x\n---\n",
         "---\n---\n",
+        "+++\ntitle = \n+++\n",
+        "+++\njust words\n+++\n",
     ],
 )
 def test_malformed_front_matter_does_no_harm(header: str) -> None:

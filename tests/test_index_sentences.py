@@ -3,7 +3,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from index.sentences import MAX_SENTENCE_CHARS, WINDOW_CHARS, sentence_spans
@@ -34,6 +34,16 @@ def sentences(text: str) -> list[str]:
         ["how are you?", "i am fine."],
         ["Bien sûr.", "Été comme hiver.", "Élan vital."],
         ["这是第一句。", "这是第二句。"],
+        ["河水上涨。", "没有人在五月之前耕种！", "谁付钱？", "磨坊主说：“我付。”", "价格是3.5元。"],
+        ["يرتفع النهر في الربيع.", "لا أحد يحرث قبل ذلك!", "من يدفع؟", "صاحب الطاحونة."],
+        ["Река поднимается весной.", "А кто платит?", "Мельник, т. е. хозяин.", "Так решил г. Иванов!"],
+        [
+            "В 1962 г. мельницу продали.",
+            "Она на ул. Мира.",
+            "А. С. Пушкин писал об этом.",
+            "Цена 5 руб. и 3 коп.",
+        ],
+        ["Ποιος πληρώνει;", "Ο μυλωνάς.", "Το 1962 μ.Χ. πουλήθηκε."],
         ["The end.", "Next\nline goes on.", "Done"],
     ],
 )
@@ -82,7 +92,23 @@ PIECES = st.lists(
     st.one_of(
         st.text(max_size=20),
         st.sampled_from(
-            ["It is. ", "No. ", "(a) ", "“Why?” ", "Ms. ", "… ", "\n", "\u200f", "9 May. ", ") ", "?! ", "é"]
+            [
+                "It is. ",
+                "No. ",
+                "(a) ",
+                "“Why?” ",
+                "Ms. ",
+                "… ",
+                "\n",
+                "\u200f",
+                "K\u2003.",
+                "\u1680",
+                "Ё\u00a0",
+                "9 May. ",
+                ") ",
+                "?! ",
+                "é",
+            ]
         ),
         st.integers(1, 2_000).map(lambda n: "x" * n),
     ),
@@ -90,6 +116,7 @@ PIECES = st.lists(
 ).map("".join)
 
 
+@settings(deadline=None)
 @given(PIECES, st.booleans(), st.integers(0, 10))
 def test_every_visible_character_is_in_exactly_one_sentence(text: str, by_line: bool, start: int) -> None:
     spans = sentence_spans(text, min(start, len(text)), len(text), by_line=by_line)
@@ -103,7 +130,9 @@ def test_every_visible_character_is_in_exactly_one_sentence(text: str, by_line: 
     assert not text[at:].strip()
 
 
-@pytest.mark.parametrize("unit", ["x", "a ", "(A b. ", "“", "Is it? ", "ab\n", "… ", "He ran 3 m. "])
+@pytest.mark.parametrize(
+    "unit", ["x", "a ", "ы ", "т. е. ", "(A b. ", "“", "Is it? ", "ab\n", "… ", "He ran 3 m. "]
+)
 def test_time_grows_linearly(unit: str) -> None:
     text = (unit * 200_000)[:200_000]
     started = time.process_time()

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 from conftest import document_of
 
 from index import Document
 
+FILES = Path(__file__).parent / "data" / "formats"
 PROSE = (
     "The river rises slowly in the spring, when the snow in the upper valley melts, and by the end of "
     "April it covers the lower meadows. Nobody ploughs before then."
@@ -194,6 +196,40 @@ def test_underlined_marked_and_fenced_headings() -> None:
     )
     fenced = document_of(f"== 2011 ==\n{PROSE}\n\n== 2012 ==\n{PROSE}\n\n=== May ===\n{PROSE}")
     assert outline(fenced) == ["2011", "2012", "2012 › May"]
+
+
+def test_underlined_headings_may_ask_and_nest_as_deep_as_their_lines() -> None:
+    document = document_of(
+        f"FAQ\n===\n\nWhy does it flood?\n------------------\n\n{PROSE}\n\nIn spring:\n~~~~~~~~~~\n\n{PROSE}"
+        f"\n\nWho pays!\n---------\n\n{PROSE}"
+    )
+    assert outline(document) == ["Why does it flood?", "Why does it flood? › In spring:", "Who pays!"]
+
+
+def test_a_byline_below_an_underlined_title_is_no_heading() -> None:
+    document = document_of(
+        f"The Line\n========\n\nBy Ada Lind\n\nI. The queue\n\n{PROSE}\n\nII. The rule\n\n{PROSE}"
+    )
+    assert outline(document) == ["Introduction", "I. The queue", "II. The rule"]
+    assert blocks(document)[0] == ("metadata", "By Ada Lind")
+
+
+@pytest.mark.parametrize("line", ["AUTHORS     who wrote it", "BUGS\tread this", "It is a port of the"])
+def test_lines_of_a_table_and_beginnings_of_sentences_are_no_headings(line: str) -> None:
+    assert outline(document_of(f"The Title\n\n{PROSE}\n\n{line}\n\n{PROSE}")) == ["The Title"]
+
+
+@pytest.mark.parametrize("line", ["CHAPTER I     The mill", "2.    The mill"])
+def test_a_number_may_stand_apart_from_its_heading(line: str) -> None:
+    assert outline(document_of(f"The Title\n\n{PROSE}\n\n{line}\n\n{PROSE}")) == [
+        "Introduction",
+        " ".join(line.split()),
+    ]
+
+
+def test_comments_in_indented_code_are_no_headings() -> None:
+    document = document_of(f"The Mill\n\n{PROSE}\n\n    # get the sources first\n\n{PROSE}")
+    assert outline(document) == ["The Mill"]
 
 
 def test_comments_in_a_configuration_are_no_headings() -> None:
@@ -406,6 +442,19 @@ def test_a_wrapped_line_may_begin_with_a_capital_and_end_with_a_full_stop() -> N
     assert kinds(document_of(text)) == ["paragraph"]
 
 
+def test_a_short_file_may_be_wrapped_too() -> None:
+    text = textwrap.fill(f"{PROSE} And yet it was Mr. Berg, who is ninety, who stood there.", 72)
+    assert sum(line[0].islower() for line in text.split("\n")) >= 2
+    assert kinds(document_of(text)) == ["paragraph"]
+
+
+def test_the_lines_of_a_timetable_are_apart() -> None:
+    lines = ["10:30 Coffee", "11:00 Opening by the mayor", "12:00 Lunch"]
+    document = document_of("\n".join(["Meeting of the Mill Society", "", "Programme for the day:", *lines]))
+    assert blocks(document)[-3:] == [("paragraph", line) for line in lines]
+    assert document.title == "Meeting of the Mill Society"
+
+
 def test_in_other_files_every_line_is_a_paragraph() -> None:
     assert kinds(document_of(f"{PROSE}\n{PROSE}\nShort one.\n{PROSE}")) == ["paragraph"] * 4
 
@@ -430,6 +479,8 @@ def test_a_rule_is_dropped() -> None:
         "Download the app and skip the queue.",
         "You are receiving this because you signed up. Unsubscribe at any time.",
         "Share this with a friend who is always late.",
+        "Share this post | Facebook | Mail",
+        "Tweet this on Twitter.",
     ],
 )
 def test_invitations_are_boilerplate(call: str) -> None:
@@ -448,6 +499,7 @@ def test_invitations_are_boilerplate(call: str) -> None:
         "She forwards every letter to her sister.",
         "To unlock the door, press the button twice.",
         "Reading time fell by a third last year.",
+        "Share on average a third of it.",
     ],
 )
 def test_prose_that_resembles_one_is_not(line: str) -> None:
@@ -469,6 +521,66 @@ def test_a_call_that_says_something_may_be_quoted() -> None:
         f"{PROSE}\n\nReading time: 4 minutes. Click below to hear the 84-minute conversation."
     )
     assert kinds(document)[1:] == ["metadata"]
+
+
+# Files as people write them
+
+
+@pytest.mark.parametrize(
+    ("name", "title", "sections", "metadata"),
+    [
+        (
+            "newsletter.txt",
+            "The Tern Letter",
+            ["Introduction", "WHY RIVERS MOVE", "THREE THINGS I LEARNED"],
+            ["Issue 41 · 3 May 2026", "Hello friends,"],
+        ),
+        (
+            "paper.txt",
+            "Water Wheels and Their Efficiency",
+            [
+                "Introduction",
+                "Abstract",
+                "1 Introduction",
+                "2 Method",
+                "2 Method › 2.1 Wheels",
+                "2 Method › 2.2 Measurement",
+                "3 Results",
+                "References",
+            ],
+            ["Ann Lind, Bo Moe", "University of Tern"],
+        ),
+        (
+            "essay.txt",
+            "Why We Stand in Line",
+            ["Introduction", "I. The queue", "II. The rule", "III. The exception"],
+            ["By Ann Lind"],
+        ),
+        (
+            "minutes.txt",
+            "Minutes of the Mill Society",
+            [
+                "Introduction",
+                "1. Minutes of the last meeting",
+                "2. Budget",
+                "3. Open day",
+                "4. Any other business",
+            ],
+            [
+                "Date: 3 May 2026",
+                "Time: 19:00 - 20:45",
+                "Place: The old granary",
+                "Present: Ann Lind (chair), Bo Moe, Carl Berg",
+                "Apologies: Dora Holm",
+            ],
+        ),
+    ],
+)
+def test_files_of_people(name: str, title: str, sections: list[str], metadata: list[str]) -> None:
+    document = document_of((FILES / name).read_text("utf-8"), name)
+    assert document.title == title
+    assert outline(document) == sections
+    assert [text for kind, text in blocks(document) if kind == "metadata"] == metadata
 
 
 # Size

@@ -12,7 +12,9 @@ from index.formats.docx import parse_docx
 from index.formats.epub import parse_epub
 from index.formats.markdown import parse_markdown
 from index.formats.odt import parse_odt
+from index.formats.pairs import parse_csv, parse_json, parse_tsv
 from index.formats.rtf import parse_rtf
+from index.formats.subtitles import parse_subtitles
 from index.formats.text import parse_text
 
 Parser = Callable[[bytes], Parsed]
@@ -31,6 +33,12 @@ PARSERS: dict[str, Parser] = {
     ".odt": parse_odt,
     ".rtf": parse_rtf,
     ".epub": parse_epub,
+    ".srt": _decoded(parse_subtitles),
+    ".vtt": _decoded(parse_subtitles),
+    ".csv": _decoded(parse_csv),
+    ".tsv": _decoded(parse_tsv),
+    ".json": _decoded(parse_json),
+    ".jsonl": _decoded(parse_json),
 }
 
 _SUFFIX = re.compile(r"\.[a-z][a-z0-9]*$")

@@ -78,6 +78,11 @@ def decode(data: bytes) -> str:
     return _LINE_END.sub("\n", _decode(data))
 
 
+def tidy(text: str) -> str:
+    """Text that escapes inside a file spell out, as `decode` leaves it: no `\\r`, NUL or lone surrogate."""
+    return _LINE_END.sub("\n", text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8"))
+
+
 def _decode(data: bytes) -> str:
     for magic, what in _MAGIC:
         if data.startswith(magic):

@@ -32,6 +32,10 @@ _LETTER = re.compile(r"[^\W\d_]")
 _SENTENCE_INSIDE = re.compile(r"[^\W\d_]{4,}\.[\"'”’)]*\s+\S")
 _LABELLED_QUESTION = re.compile(r"[^\W\d_][^\W\d]*(?:\s[^\W\d]+){0,2}:\s(?:\S+\s+){4,}\S+\?")
 _DECIMAL_NUMBER = re.compile(r"(\d+(?:\.\d+)+)\.?\s")
+# A row of a table ("BUGS    known ones"); "CHAPTER I    The mill" is none.
+_COLUMNS = re.compile(r"(?!(?:[^\W\d_]+ )?[\dIVXLC]+[.:)]?\s)[^\t\n]*?\S(?: {3,}|\t+)\S")
+# "It is a port of the" is the beginning of a sentence; "What it is made of" may be a heading.
+_UNFINISHED = re.compile(r".*\s(?:an?|the|and|or|than)")
 _BRACKETED = re.compile(r"\(.*?\)")
 _LONG_WORD = re.compile(r"[^\W\d_]{4,}")
 _FEW_LETTERS = re.compile(r"[^\W\d_].*[^\W\d_]")
@@ -66,6 +70,8 @@ def has_heading_form(
         and len(content.split()) <= max_words
         and not _SENTENCE_INSIDE.search(content)
         and not _LABELLED_QUESTION.fullmatch(content)
+        and not _COLUMNS.match(content)
+        and not _UNFINISHED.fullmatch(content)
         and all(kind is None for kind, _, _ in notices(content, 0, len(content)))
     )
 

@@ -26,7 +26,7 @@ class Line(NamedTuple):
     column: int  # how far it is indented
     after_blank: bool  # the first line, or one after a blank line or a rule
     quoted: bool = False  # a further line of a quotation, whose ">" is gone
-    level: int = 0  # of a heading: 1 underlined with "===", 2 with "---", or the number of "=" around it
+    level: int = 0  # of a heading: 1 underlined with "===", 2 with "---", …, or the number of "=" around it
 
 
 class Item(NamedTuple):
@@ -43,7 +43,11 @@ class Item(NamedTuple):
 
 MAX_UNDERLINED_CHARS = 80
 
-_RULE = re.compile(r"[-=_*~#+.·•─━═—–\s]{3,}")
+CODE_COLUMN = 4
+"""A line with "#" that is indented so far is a comment in code, as in Markdown."""
+
+_RULE = re.compile(r"[-=_*~^#+.·•─━═—–\s]{3,}|--")
+_UNDERLINES = "=-~^"  # from the outermost heading inwards
 _FENCED = re.compile(r"(={2,6})\s+(\S|\S.*\S)\s+\1")
 _QUOTED = re.compile(r"[ \t]*>[> \t]*")
 _WORD = re.compile(r"\S+")
@@ -103,7 +107,7 @@ def scan(source: str) -> tuple[str, list[Line]]:
         level = 0
         if _RULE.fullmatch(content):
             if lines and not after_blank and _is_underlined(lines[-1], kept[-1], content):
-                lines[-1] = lines[-1]._replace(level=1 if content[0] == "=" else 2)
+                lines[-1] = lines[-1]._replace(level=_UNDERLINES.index(content[0]) + 1)
             text = content = ""
         elif fence := _FENCED.fullmatch(content):
             text = content = fence[2]
@@ -120,9 +124,9 @@ def scan(source: str) -> tuple[str, list[Line]]:
 
 def _is_underlined(line: Line, text: str, rule: str) -> bool:
     """Does a line with a rule right below it stand alone and look like a heading?"""
-    heading = text.strip()
+    heading = text.strip().rstrip("?!:")
     short = len(heading) <= MAX_UNDERLINED_CHARS and not ends_sentence(heading, 0, len(heading))
-    return line.after_blank and short and rule[0] in "=-~"
+    return line.after_blank and short and rule[0] in _UNDERLINES
 
 
 def wrap_width(text: str, lines: list[Line]) -> int:
@@ -140,7 +144,7 @@ def wrap_width(text: str, lines: list[Line]) -> int:
         line.end - line.start + line.column for line, following in pairs if _runs_on(text, line, following)
     )
     long = sum(line.end - line.start > 200 for line in lines)
-    if len(broken) < 3 or len(broken) < 0.3 * len(pairs) or long > 0.1 * len(broken):
+    if len(broken) < (3 if long else 2) or len(broken) < 0.3 * len(pairs) or long > 0.1 * len(broken):
         return 0
     return broken[int(0.95 * len(broken))]
 
@@ -180,6 +184,8 @@ def _item(text: str, line: Line) -> Item:
         return Item(kind, line.start, line.start, line.end, line.after_blank, 1, line.level)
     kind = next(name for name in _KINDS if label[name])
     level = len(label["heading"] or "")
+    if level and line.column >= CODE_COLUMN:
+        return Item("plain", line.start, line.start, line.end, line.after_blank, 1)
     return Item(kind, line.start, label.end(), line.end, line.after_blank, 1, level)
 
 

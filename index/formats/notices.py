@@ -39,7 +39,8 @@ _CALL = re.compile(
       | sign\s+up\s+(?:for|to)\s+(?:our|my|the)\s+(?:free\s+)?(?:newsletter|mailing|e-?mail)\b
       | reply\s+[A-Z]+\s+to\s+this\s+message\b
       | (?:forward|share|send)\s+(?:this|the)(?:\s+{_MEDIUM})?\s+(?:to|with|on)\b
-      | (?:forward|share)\s+(?:this|the)(?:\s+{_MEDIUM})?[.!]?$
+      | (?:forward|share)\s+(?:this|the)(?:\s+{_MEDIUM})?\s*(?:[.!]?$|[|:·])
+      | (?:share|tweet)\s+(?:this\s+)?(?:on|via)\s+(?:facebook|twitter|x|linkedin|reddit|whatsapp|e-?mail)\b
       | (?:follow|find|join|like)\s+us\s+on\b
       | support\s+(?:the|our|this)\s+(?:show|podcast|newsletter|work)\s*!
       | (?:download|get|install)\s+(?:the|our)\s+(?:free\s+)?app\b
@@ -62,7 +63,7 @@ _METADATA = re.compile(
         (?:sponsored|supported|brought\s+to\s+you)\s+by\b
       | sponsor\s*:
       | (?:last\s+(?:updated|revised|modified|changed?)\b|(?:updated|revised)(?:\s+on|\s+in|\s*:)?\s+{_DATE})
-      | (?:copyright\b|©|\(c\))\s*(?:©|\(c\))?\s*[\d(<]
+      | (?:copyright\b|©|\(c\))\s*(?:©|\(c\))?\s*[\d(<\[]
       | all\s+rights\s+reserved\b
       | (?:use|enter)\s+(?:the\s+|promo\s+)?code\s+[A-Z]
     )""",
@@ -74,11 +75,15 @@ _INFORMATIVE = re.compile(r"[\d;]")
 
 _LINK_LINE = re.compile(r"[^.!?]{0,100}?\s*<?(?:https?://|www\.)\S+", re.IGNORECASE)
 
+# What a site's generator puts something in the place of (Hugo, Jekyll): "{{< figure … >}}".
+_PLACEHOLDER = re.compile(r"\{(?:\{[<%].{0,200}[%>]\}|%.{0,200}%)\}")
+
 # Any notice holds one of these, in lower case; most lines hold none, and are done with.
 _HINTS = (
     *("click", "tap ", "press ", "scan ", "subscri", "sign up", "reply ", "forward", "share ", "send "),
     *("us on", "support", " app", "receiving", "getting this", "read", "sponsor", "brought", "updated"),
-    *("revised", "last ", "code ", "://", "www.", "copyright", "©", "(c)", "all rights"),
+    *("revised", "last ", "code ", "://", "www.", "copyright", "©", "(c)", "all rights", "tweet "),
+    *("{{", "{%"),
 )
 
 _OPENING = re.compile(r"[\W_]*")
@@ -93,6 +98,8 @@ def notices(text: str, start: int, end: int) -> list[tuple[NoticeKind | None, in
         return [(None, start, end)]
     if _LINK_LINE.fullmatch(text, start, end):
         return [("metadata", start, end)]
+    if _PLACEHOLDER.fullmatch(text, start, end):
+        return [("boilerplate", start, end)]
     spans = sentence_spans(text, start, end)
     kinds = [_kind(text, *span) for span in spans]
     kinds = list(_spread(text, spans, kinds))

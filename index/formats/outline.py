@@ -18,6 +18,7 @@ from index.formats.headings import (
 )
 from index.formats.lines import Item, Page, ends_sentence
 from index.formats.notices import notices
+from index.formats.transcript import opens_with_time
 
 MAX_TITLE_CHARS = 120
 MAX_TITLE_WORDS = 20
@@ -54,12 +55,23 @@ def find_outline(page: Page) -> Outline:
         front = 0
         if is_title([page.items[number].level for number in explicit]):
             title = explicit.pop(0)
-    bare = [number for chain in chains(page, likely, front) for number in choose(page, chain)]
+    credit_lines = _credits(page) if title == 0 and not front else range(0)
+    bare = [
+        number for chain in chains(page, likely, front or credit_lines.stop) for number in choose(page, chain)
+    ]
     if title is not None and front:
         bare += _front_headings(page, likely, title, front)
     headings = sorted({*bare, *explicit})
     masthead = {number for number in range(front) if _is_front_line(page, number)} - {title, *headings}
-    return Outline(title, frozenset(masthead), levels(page, headings))
+    return Outline(title, frozenset(masthead | set(credit_lines)), levels(page, headings))
+
+
+def _credits(page: Page) -> range:
+    """The byline, date and other such lines right below an explicit title."""
+    end = 1
+    while end < len(page.items) and _is_short_line(page.items[end]) and is_credit(page.content(end)):
+        end += 1
+    return range(1, end) if end < len(page.items) else range(0)
 
 
 def _front_length(page: Page) -> int:
@@ -86,7 +98,14 @@ def _is_short_line(item: Item) -> bool:
 
 def _is_front_line(page: Page, number: int) -> bool:
     item = page.items[number]
-    return _is_short_line(item) and (
+    return (
+        _is_short_line(item) and not opens_with_time(page.content(number)) and _looks_like_front(page, number)
+    )
+
+
+def _looks_like_front(page: Page, number: int) -> bool:
+    item = page.items[number]
+    return (
         not ends_sentence(page.text, item.start, item.end)
         or has_heading_form(page, number)
         or is_credit(page.content(number))

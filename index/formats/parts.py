@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from index.document import BlockKind, Part
 from index.formats.notices import notices
@@ -118,3 +120,24 @@ class PartList:
             label_start = part.outer_start
             part = replace(part, start=content, label_start=label_start)
         self._add(part)
+
+
+class Stretch(NamedTuple):
+    """A piece of a text in the making: what divides it from the one before, its label, its content."""
+
+    gap: str
+    label: str
+    content: str
+
+
+def lay_out(stretches: Sequence[Stretch]) -> tuple[str, list[tuple[int, int]]]:
+    """The text that stretches make one after another, and where the content of each stands in it."""
+    text: list[str] = []
+    spans: list[tuple[int, int]] = []
+    at = 0
+    for number, (gap, label, content) in enumerate(stretches):
+        before = (gap if number else "") + label
+        spans.append((at + len(before), at + len(before) + len(content)))
+        text += [before, content]
+        at = spans[-1][1]
+    return "".join(text), spans

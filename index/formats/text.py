@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from index.document import Parsed
+from index.document import Parsed, Part
 from index.formats.lines import Item, Page, ends_sentence, read_page
 from index.formats.notices import notices
 from index.formats.outline import Outline, find_outline
 from index.formats.parts import PartList
+from index.formats.speech import compose_speech
+from index.formats.transcript import find_transcript, opens_with_time
 
 MAX_VERSE_CHARS = 60
 """Lines up to this length that break off without punctuation are verse, an address or a signature."""
+
+_SPEECH = (
+    "What is said stands here, in a paragraph that is long enough to be prose and ends with a full stop."
+)
 
 
 def parse_text(source: str) -> Parsed:
     """The parts of a plain text with `\\n` line ends.
 
     Offsets are into `Parsed.text`, which is `source` without underlines, rules and the ">" of a quotation's
-    further lines.
+    further lines, and in a transcript without the times: these are its places.
     """
+    transcript = find_transcript(source)
+    if transcript is None:
+        return _parse_prose(source)
+    speech = compose_speech(transcript.cues)
+    return _below(transcript.head, speech) if transcript.head.strip() else speech
+
+
+def _parse_prose(source: str) -> Parsed:
     page = read_page(source)
     outline = find_outline(page)
     parts = PartList(page.text)
@@ -34,6 +49,27 @@ def parse_text(source: str) -> Parsed:
         else:
             _add_item(parts, item)
     return Parsed(page.text, tuple(parts.parts))
+
+
+def _below(head: str, speech: Parsed) -> Parsed:
+    """What is said, below the lines that stand before it."""
+    opening = _parse_prose(f"{head}\n\n{_SPEECH}")  # a heading is one by what it heads
+    above = [part for part in opening.parts if part.end <= opening.text.rindex(_SPEECH)]
+    text = opening.text.removesuffix(_SPEECH)
+    below = (_shift(part, len(text), len(above)) for part in speech.parts)
+    places = (replace(place, start=place.start + len(text)) for place in speech.places)
+    return Parsed(text + speech.text, (*above, *below), speech.title, tuple(places))
+
+
+def _shift(part: Part, by: int, number: int) -> Part:
+    """The part with its text `by` characters and its context `number` parts further on."""
+    return replace(
+        part,
+        start=part.start + by,
+        end=part.end + by,
+        label_start=None if part.label_start is None else part.label_start + by,
+        context=None if part.context is None else part.context + number,
+    )
 
 
 def _heading_start(item: Item) -> tuple[int, int | None]:
@@ -79,6 +115,8 @@ def _goes_on(page: Page, outline: Outline, number: int) -> bool:
     if outline.has_role(number - 1) or outline.has_role(number) or line.end - line.start > MAX_VERSE_CHARS:
         return False
     if any(kind for item in (line, following) for kind, _, _ in notices(page.text, item.start, item.end)):
+        return False
+    if opens_with_time(page.content(number)):
         return False
     introduces = page.text[line.end - 1] == ":"
     is_short = following.end - following.start <= MAX_VERSE_CHARS
