@@ -1,4 +1,7 @@
-"""A file's bytes become `Parsed`: one file per format, one table from suffix to parser."""
+"""A file's bytes become `Parsed`: one file per format, one table from suffix to parser.
+
+What the content says comes before what the name says.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +9,32 @@ import re
 from collections.abc import Callable
 
 from index.document import UNQUOTABLE, Parsed, one_line
-from index.errors import DocumentError, EmptyDocumentError, UnsupportedFormatError
+from index.errors import DocumentError, EmptyDocumentError, NotTextError, UnsupportedFormatError
 from index.formats.decoding import decode
-from index.formats.docx import parse_docx
-from index.formats.epub import parse_epub
+from index.formats.docx import is_docx, parse_docx
+from index.formats.epub import is_epub, parse_epub
+from index.formats.html import is_html, parse_html
 from index.formats.markdown import parse_markdown
-from index.formats.odt import parse_odt
+from index.formats.odt import is_odt, parse_odt
 from index.formats.pairs import parse_csv, parse_json, parse_tsv
-from index.formats.rtf import parse_rtf
-from index.formats.subtitles import parse_subtitles
+from index.formats.pdf import is_pdf, parse_pdf
+from index.formats.rtf import is_rtf, parse_rtf
+from index.formats.subtitles import is_srt, is_vtt, parse_subtitles
 from index.formats.text import parse_text
 
 Parser = Callable[[bytes], Parsed]
 
+BEGINNING = 4_096
+"""Bytes of a text by which it is known for subtitles."""
+
 
 def _decoded(parser: Callable[[str], Parsed]) -> Parser:
     return lambda data: parser(decode(data))
+
+
+def _begins(is_format: Callable[[str], bool]) -> Callable[[bytes], bool]:
+    """Whether the first kilobytes are text of the format."""
+    return lambda data: is_format(data[:BEGINNING].decode("utf-8-sig", "replace").replace("\r\n", "\n"))
 
 
 PARSERS: dict[str, Parser] = {
@@ -39,7 +52,26 @@ PARSERS: dict[str, Parser] = {
     ".tsv": _decoded(parse_tsv),
     ".json": _decoded(parse_json),
     ".jsonl": _decoded(parse_json),
+    ".html": parse_html,
+    ".htm": parse_html,
+    ".xhtml": parse_html,
+    ".pdf": parse_pdf,
 }
+
+DETECTED: tuple[tuple[Callable[[bytes], bool], str], ...] = (
+    (is_pdf, ".pdf"),
+    (is_docx, ".docx"),
+    (is_odt, ".odt"),
+    (is_epub, ".epub"),
+    (is_rtf, ".rtf"),
+    (is_html, ".html"),
+    (_begins(is_vtt), ".vtt"),
+    (_begins(is_srt), ".srt"),
+)
+"""Formats that are known by their content, whatever the name says; the first that fits is taken."""
+
+MARKED = frozenset({".pdf", ".docx", ".odt", ".epub", ".rtf"})
+"""Formats whose files all bear a mark; a text without it that is called so is read as plain text."""
 
 _SUFFIX = re.compile(r"\.[a-z][a-z0-9]*$")
 _WORD = re.compile(r"\w")
@@ -52,20 +84,37 @@ def parse(data: bytes, name: str) -> Parsed:
     with the name.
     """
     try:
-        parsed = _parser(name)(data)
+        parsed = PARSERS[_format(data, name)](data)
         _check_quotable(parsed)
     except DocumentError as error:
-        raise type(error)(f"{one_line(name)}: {error}") from None
+        hint = f"; {_readable()}" if isinstance(error, NotTextError) else ""
+        raise type(error)(f"{one_line(name)}: {error}{hint}") from None
     return parsed
 
 
-def _parser(name: str) -> Parser:
-    suffix = _SUFFIX.search(name.lower())
-    if suffix is None:
-        return PARSERS[".txt"]
-    if suffix[0] not in PARSERS:
-        raise UnsupportedFormatError(f"no parser for {suffix[0]}; Quoth reads {', '.join(PARSERS)}")
-    return PARSERS[suffix[0]]
+def _format(data: bytes, name: str) -> str:
+    """The suffix of the format that a file has."""
+    for is_format, suffix in DETECTED:
+        if is_format(data):
+            return suffix
+    named = _SUFFIX.search(name.lower())
+    if named is None or (named[0] in MARKED and _is_text(data)):
+        return ".txt"
+    if named[0] not in PARSERS:
+        raise UnsupportedFormatError(f"no parser for {named[0]}; {_readable()}")
+    return named[0]
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        decode(data)
+    except NotTextError:
+        return False
+    return True
+
+
+def _readable() -> str:
+    return f"Quoth reads {', '.join(PARSERS)}"
 
 
 def _check_quotable(parsed: Parsed) -> None:

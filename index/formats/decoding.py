@@ -65,17 +65,24 @@ _FOREIGN_ENCODINGS = [
     "euc_kr",
 ]
 
+_DECLARABLE = re.compile(
+    r"iso-?8859-(?:\d+)|(?:windows-|cp)125\d|koi8-[ru]|shift_jis|sjis|euc-(?:jp|kr)|gb(?:k|2312|18030)|big5",
+    re.IGNORECASE,
+)
+_LATIN_1 = frozenset(("iso-8859-1", "iso8859-1"))
+
 _LINE_END = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 
 
-def decode(data: bytes) -> str:
+def decode(data: bytes, declared: str | None = None) -> str:
     """The text of a file, without byte order mark, with `\\n` for every kind of line end.
 
     A byte order mark decides; else UTF-16 when every other byte is zero, UTF-8 when it is valid (or broken
-    in a few places only), one of the usual encodings of another script when most bytes are not ASCII, and
-    Windows-1252 otherwise. All other code points stay as they are. Raises NotTextError.
+    in a few places only), the encoding `declared` in the file, one of the usual encodings of another script
+    when most bytes are not ASCII, and Windows-1252 otherwise. All other code points stay as they are. Raises
+    NotTextError.
     """
-    return _LINE_END.sub("\n", _decode(data))
+    return _LINE_END.sub("\n", _decode(data, declared))
 
 
 def tidy(text: str) -> str:
@@ -83,14 +90,14 @@ def tidy(text: str) -> str:
     return _LINE_END.sub("\n", text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8"))
 
 
-def _decode(data: bytes) -> str:
+def _decode(data: bytes, declared: str | None) -> str:
     for magic, what in _MAGIC:
         if data.startswith(magic):
-            raise NotTextError(f"this is {what}, not a text; save it as plain text or Markdown first")
+            raise NotTextError(f"this is {what}, not a text")
     for mark, encoding in _BYTE_ORDER_MARKS:
         if data.startswith(mark):
             return _decode_marked(data[len(mark) :], encoding)
-    return _decode_unmarked(data)
+    return _decode_unmarked(data, declared)
 
 
 def _decode_marked(data: bytes, encoding: str) -> str:
@@ -100,7 +107,7 @@ def _decode_marked(data: bytes, encoding: str) -> str:
     return text
 
 
-def _decode_unmarked(data: bytes) -> str:
+def _decode_unmarked(data: bytes, declared: str | None) -> str:
     if encoding := _wide_encoding(data[:SAMPLE_BYTES]):
         return _decode_marked(data, encoding)
     controls = len(data) - len(data.translate(None, _CONTROLS))
@@ -109,7 +116,19 @@ def _decode_unmarked(data: bytes) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
-        return _decode_legacy(data)
+        return _decode_declared(data, declared) or _decode_legacy(data)
+
+
+def _decode_declared(data: bytes, declared: str | None) -> str | None:
+    """What browsers do with a declared encoding: Latin-1 is Windows-1252 (WHATWG Encoding Standard)."""
+    if declared is None or not _DECLARABLE.fullmatch(declared):
+        return None
+    if declared.lower() in _LATIN_1:
+        return _decode_windows_1252(data)
+    try:
+        return data.decode(declared, errors="replace")
+    except LookupError:
+        return None
 
 
 def _wide_encoding(sample: bytes) -> str | None:

@@ -83,6 +83,12 @@ class Page:
         return self.items[number].after_blank
 
 
+def marker_end(line: str) -> int:
+    """Where the content of a list item begins, after its bullet or number; 0 when the line is none."""
+    label = _LABEL.match(line)
+    return label.end() if label and label.lastgroup in ("bullet", "number") else 0
+
+
 def ends_sentence(text: str, start: int, end: int) -> bool:
     """True when `text[start:end]` ends like a sentence or clause: not with a word, dash or comma."""
     while end > start and text[end - 1] in _CLOSERS:

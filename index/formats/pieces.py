@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Literal, NamedTuple
 
-from index.document import Parsed, one_line
+from index.document import Parsed, Place, one_line
 from index.formats.headings import GENERIC, is_title, nest
 from index.formats.inline import InlineLine, join_lines
 from index.formats.labels import read_turns, split_label
@@ -56,6 +56,7 @@ class Piece:
     label: str = ""
     level: int = 0  # of a heading, as written
     gap: str = "\n\n"  # what stands between it and the piece before it
+    places: tuple[Place, ...] = ()  # offsets into label and content, where the format has pages or times
 
 
 class Cell(NamedTuple):
@@ -323,14 +324,18 @@ def _place(pieces: Sequence[Piece], title: str | None) -> Parsed:
     text = "".join(piece.gap + piece.label + piece.content for piece in pieces)
     levels = nest([(piece.level, False) for piece in pieces if piece.kind == "heading"])
     parts = PartList(text)
+    places: list[Place] = []
     at = 0
     for piece in pieces:
+        for place in piece.places:
+            if not places or place.label != places[-1].label:
+                places.append(Place(at + len(piece.gap) + place.start, place.label))
         label = at + len(piece.gap) + len(piece.label) - len(piece.label.lstrip())
         start = at + len(piece.gap) + len(piece.label)
         at = start + len(piece.content)
         level = next(levels) if piece.kind == "heading" else 0
         _add(parts, piece.kind, start, at, label if label < start else None, level)
-    return Parsed(text, tuple(parts.parts), title)
+    return Parsed(text, tuple(parts.parts), title, tuple(places))
 
 
 def _add(parts: PartList, kind: PieceKind, start: int, end: int, label: int | None, level: int) -> None:
