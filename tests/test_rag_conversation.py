@@ -154,11 +154,17 @@ def test_a_question_that_stands_alone_is_left_alone(engine: Engine) -> None:
 
 
 @pytest.mark.model
-def test_what_was_quoted_is_held_back(engine: Engine) -> None:
-    first, second = asked(engine, RADAR, "why is that?")
-    assert first.quotes
-    shown = second.quotes or second.leads
-    assert (shown[0].start, shown[0].end) != (first.quotes[0].start, first.quotes[0].end)
+def test_what_was_quoted_is_held_back(engine: Engine, real_library: Library) -> None:
+    first = engine.ask(RADAR).quotes[0]
+    retrieved = retrieve(real_library, f"who decided that? ({RADAR})")
+    freely, held = (engine.reader.read(retrieved, quoted) for quoted in ((), (first,)))
+    shares = [
+        next(span.score for span in reading.spans if span.start == first.start) / reading.confidence
+        for reading in (freely, held)
+    ]
+    assert shares[0] == 1.0  # it would be the best once more
+    assert shares[1] < 0.8
+    assert asked(engine, RADAR, "who decided that?")[1].quotes[0].start != first.start
 
 
 @pytest.mark.model
@@ -287,9 +293,8 @@ def test_conversations_of_the_sample_stay_above_their_floor(embedder: Embedder) 
     report = evaluate_conversations(sample, embedder=embedder)
     values = {each.name: each.value for each in report.measures()}
     assert values["decided rightly"] >= 0.85
-    assert (
-        values["turns that lean: hit@1"] >= 0.9 * values["turns that lean: hit@1 of the stand-alone wording"]
-    )
+    assert values["turns that lean: hit@1"] >= 0.5
+    assert values["turns that stand alone: hit@1"] >= 0.65
     assert (
         values["turns that stand alone: hit@1"]
         >= 0.9 * values["turns that stand alone: hit@1 of the stand-alone wording"]

@@ -63,9 +63,12 @@ def updates(stream: AsyncIterator[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     return asyncio.run(collect())
 
 
+def exported(handlers: Handlers, stored: object, form: str = "markdown") -> str:
+    return str(handlers.export(stored, event(form=form))[0]["text"])
+
+
 def test_what_the_browser_kept_is_shown_again(handlers: Handlers, stored: Stored) -> None:
-    text, _ = handlers.export(stored)
-    assert "## Why?" in text
+    assert "## Why?" in exported(handlers, stored)
 
 
 def changed(change: Callable[[dict[str, Any]], object]) -> Callable[[Stored], object]:
@@ -97,18 +100,18 @@ def changed(change: Callable[[dict[str, Any]], object]) -> Callable[[Stored], ob
 def test_what_is_not_true_is_not_shown(
     handlers: Handlers, stored: Stored, tamper: Callable[[Stored], object]
 ) -> None:
-    text, notice = handlers.export(tamper(deepcopy(stored)))
-    assert text == ""
+    file, notice = handlers.export(tamper(deepcopy(stored)), event(form="markdown"))
+    assert file == {}
     assert notice["tone"] == "bad"
 
 
 def test_a_conversation_is_kept_up_to_a_limit(handlers: Handlers, stored: Stored) -> None:
-    text, _ = handlers.export(stored * (MAX_KEPT_ANSWERS + 7))
+    text = exported(handlers, stored * (MAX_KEPT_ANSWERS + 7))
     assert text.count("## Why?") == MAX_KEPT_ANSWERS
 
 
 def test_a_question_is_shown_first_and_answered_then(handlers: Handlers) -> None:
-    first, last = updates(handlers.ask("What is “Software 2.0”?", ALL, [], event()))
+    first, last = updates(handlers.ask("What is “Software 2.0”?", ALL, [], None, event()))
     assert first[0] == {"turns": [], "pending": "What is “Software 2.0”?"}
     assert first[1] == ""  # the field is empty again
     assert last[0]["pending"] is None
@@ -116,27 +119,27 @@ def test_a_question_is_shown_first_and_answered_then(handlers: Handlers) -> None
 
 
 def test_a_suggested_question_leaves_what_is_being_typed(handlers: Handlers) -> None:
-    first, _ = updates(handlers.ask("half a quest", ALL, [], event(question="What is “Software 2.0”?")))
+    first, _ = updates(handlers.ask("half a quest", ALL, [], None, event(question="What is “Software 2.0”?")))
     assert first[0]["pending"] == "What is “Software 2.0”?"
     assert first[1] == gr.skip()
 
 
 @pytest.mark.parametrize("typed", ["", " \n\t", None, 7, ["Why?"]])
 def test_nothing_asked_changes_nothing(handlers: Handlers, typed: Any) -> None:
-    (only,) = updates(handlers.ask(typed, ALL, [], event()))
+    (only,) = updates(handlers.ask(typed, ALL, [], None, event()))
     assert set(map(str, only)) == {str(gr.skip())}
 
 
 @pytest.mark.parametrize("choice", ["unknown", "", 7, None, {"path": "/etc/passwd"}])
 def test_a_choice_of_nothing_that_is_there_is_said(handlers: Handlers, choice: object) -> None:
-    _, last = updates(handlers.ask("Why?", choice, [], event()))
+    _, last = updates(handlers.ask("Why?", choice, [], None, event()))
     assert last[3]["tone"] == "bad"
     assert last[1] == "Why?"  # given back
 
 
 def test_several_documents_are_asked_at_once(handlers: Handlers, library: Library) -> None:
     (record,) = library.documents()
-    _, last = updates(handlers.ask("What is “Software 2.0”?", f"{record.id},{record.id}", [], event()))
+    _, last = updates(handlers.ask("What is “Software 2.0”?", f"{record.id},{record.id}", [], None, event()))
     assert [turn["question"] for turn in last[0]["turns"]] == ["What is “Software 2.0”?"]
 
 
@@ -155,3 +158,70 @@ def test_the_reader_is_emptied(handlers: Handlers, document: object) -> None:
 def test_a_document_is_opened(handlers: Handlers, library: Library) -> None:
     (record,) = library.documents()
     assert handlers.open_document(event(document=record.id))[0]["id"] == record.id
+
+
+@pytest.mark.parametrize(
+    ("replaces", "kept"), [(0, 0), (1, 1), (-1, 0), (99, 2), (True, 2), ("0", 2), (None, 2)]
+)
+def test_an_edited_question_takes_the_place_of_what_it_names(
+    handlers: Handlers, stored: Stored, replaces: object, kept: int
+) -> None:
+    asked = event(question="Who?", replaces=replaces)
+    first, _ = updates(handlers.ask("", ALL, stored * 2, None, asked))
+    assert len(first[0]["turns"]) == kept
+
+
+@pytest.mark.parametrize(
+    ("strict", "used"),
+    [(0.9, 0.9), (0, 0.0), (7, 0.5), (float("nan"), 0.5), ("1", 0.5), (None, 0.5), ([], 0.5)],
+)
+def test_a_strictness_that_is_none_is_the_usual_one(handlers: Handlers, strict: object, used: float) -> None:
+    assert handlers.toolbar_value(strict)["strict"] == used
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {"turn": 0, "verdict": "superb"},
+        {"turn": 7, "verdict": "helpful"},
+        {"turn": -1, "verdict": "helpful"},
+        {"turn": 0, "verdict": "answer_here"},
+        {"turn": 0, "verdict": "answer_here", "document": "gone", "sentence": "s-0"},
+        {"turn": 0, "verdict": "answer_here", "document": "DOCUMENT", "sentence": "s-99999"},
+        {"turn": 0, "verdict": "answer_here", "document": "DOCUMENT", "sentence": "s-x"},
+    ],
+)
+def test_feedback_that_makes_no_sense_is_said_and_not_kept(
+    handlers: Handlers, library: Library, stored: Stored, said: dict[str, Any]
+) -> None:
+    (record,) = library.documents()
+    said = {key: record.id if value == "DOCUMENT" else value for key, value in said.items()}
+    assert handlers.rate(stored, ALL, event(**said))["tone"] == "bad"
+    assert library.feedback() == ()
+
+
+def test_feedback_is_kept_with_the_documents_that_were_asked(
+    handlers: Handlers, library: Library, stored: Stored
+) -> None:
+    (record,) = library.documents()
+    assert handlers.rate(stored, record.id, event(turn=0, verdict="helpful"))["tone"] != "bad"
+    [said] = library.feedback()
+    assert (said.verdict, said.documents) == ("helpful", (record.id,))
+
+
+def test_an_earlier_conversation_is_opened_and_the_present_one_kept(
+    handlers: Handlers, stored: Stored
+) -> None:
+    conversation, field, answers, toolbar, _ = handlers.reopen([], None, event(answers=stored))
+    assert [turn["question"] for turn in conversation["turns"]] == ["Why?"]
+    assert (field, len(answers), toolbar["ended"]) == ("", 1, [])
+    _, _, answers, toolbar, _ = handlers.start_over(stored, None)
+    assert (answers, len(toolbar["ended"])) == ([], 1)
+
+
+@pytest.mark.parametrize("answers", [None, "x", [7], [{"question": "Why?"}]])
+def test_an_earlier_conversation_that_is_none_is_said(handlers: Handlers, answers: object) -> None:
+    conversation, *_, notice = handlers.reopen([], None, event(answers=answers))
+    assert conversation["turns"] == []
+    assert notice["tone"] == "bad"

@@ -252,7 +252,7 @@ def test_a_citation_of_another_document_opens_it(open_page: OpenPage, own_librar
 @pytest.mark.parametrize(
     ("name", "content", "line"),
     [
-        ("scan.pdf", b"%PDF-1.7", "no parser"),
+        ("scan.pdf", b"%PDF-1.7", "scan.pdf"),
         ("empty.txt", b" \n", "empty"),
         ("zero.txt", bytes(64), "zero.txt"),
     ],

@@ -123,7 +123,7 @@ def test_no_text_of_a_document_becomes_markup(document: Document) -> None:
     page = Page(document_html(document))
     expected = {"section", "p", "ul", "li", "div", "blockquote", "pre", "span", "h2", "h3", "h4", "h5", "h6"}
     assert set(page.tags) <= expected
-    assert page.attributes <= {"class", "id", "style"}
+    assert page.attributes <= {"class", "dir", "id", "style"}
     assert page.tags.count("section") == len(document.sections)
 
 

@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from pydantic import TypeAdapter, ValidationError
 
 from index import Document, Library
-from index.errors import DocumentNotFoundError
+from index.errors import DocumentNotFoundError, FeedbackError
 from index.feedback import Verdict
 from rag import Answer, Engine, Quote, Turn
 from rag.feedback import give_feedback
@@ -47,6 +47,7 @@ CHOICE_STORAGE_KEY = "quoth-documents"
 nothing, for who can read the browser's storage can read this file; what comes back is validated."""
 
 LOADING = "Loading the model… A question that you ask now is answered as soon as it can be."
+GONE_ANSWER = "That answer is no longer in this conversation."
 GONE_CHAT = "The documents of this chat are no longer in the library, or do not say what it quotes."
 NO_SUCH_DOCUMENT = "The document of this address is not in the library."
 
@@ -140,7 +141,7 @@ def build_page(library: Library, engine: Engine, startup: Startup) -> gr.Blocks:
         toolbar.download(handlers.export, answers, [exported, notice], **options).then(
             None, exported, js="(file) => window.quoth.download(file)", **options
         )
-        conversation.like(handlers.rate, answers, notice, **options)
+        conversation.like(handlers.rate, [answers, library_panel], notice, **options)
         read.click(None, js="() => window.quoth.openReader()", **options)
     return page
 
@@ -186,7 +187,9 @@ class Handlers:
         if not isinstance(question, str) or not question.strip():
             yield gr.skip(), gr.skip(), gr.skip(), gr.skip()
             return
-        answers = (await in_thread(self._restore, stored))[: _given(event, "replaces", int)]
+        answers = await in_thread(self._restore, stored)
+        replaced = _given(event, "replaces", int)
+        answers = answers if replaced is None else answers[: max(0, replaced)]
         turns = await in_thread(self._turns, answers)
         yield conversation_value(turns, question), field, gr.skip(), self._news()
         try:
@@ -258,14 +261,23 @@ class Handlers:
         known = isinstance(chosen, int | float) and 0 <= chosen <= 1
         return float(chosen) if known else self._engine.strict  # type: ignore[arg-type]
 
-    def rate(self, stored: object, event: gr.EventData) -> Update:
+    def rate(self, stored: object, choice: object, event: gr.EventData) -> Update:
         """Keep what a person says about an answer."""
         try:
-            answer = self._restore(stored)[_given(event, "turn", int) or 0]
+            rated = dict(enumerate(self._restore(stored))).get(_given(event, "turn", int) or 0)
             verdict = _VERDICT.validate_python(_given(event, "verdict", str))
-            give_feedback(self._library, self._engine, answer, verdict, selected=self._picked(event))
-        except (IndexError, ValidationError):
-            return notice_value("bad", "That answer is no longer in this conversation.")
+            if rated is None:
+                return notice_value("bad", GONE_ANSWER)
+            give_feedback(
+                self._library,
+                self._engine,
+                rated,
+                verdict,
+                documents=asked(choice) or (),
+                selected=self._picked(event),
+            )
+        except ValidationError:
+            return notice_value("bad", "There is no such verdict on an answer.")
         except Exception as error:
             return bad_news(error)
         return self._news()
@@ -275,10 +287,11 @@ class Handlers:
         document_id, picked = _given(event, "document", str), _given(event, "sentence", str)
         if document_id is None or picked is None:
             return None
-        document = self._library.document(document_id)
-        number = next((at for at in range(len(document.sentences)) if sentence_id(at) == picked), -1)
-        sentence = document.sentences[number]
-        return document_id, sentence.start, sentence.end
+        sentences = self._library.document(document_id).sentences
+        number = next((at for at in range(len(sentences)) if sentence_id(at) == picked), None)
+        if number is None:
+            raise FeedbackError("that sentence is not in the document; choose one of its text")
+        return document_id, sentences[number].start, sentences[number].end
 
     def _news(self, wanted: str | None = None) -> Json:
         """How the loading goes; once it is over, whether the document that the address names is there."""

@@ -37,7 +37,7 @@ MODEL_FOLDER = Path(__file__).with_name("model")
 WEIGHTS = "reader.onnx"
 CALIBRATION = "reader.json"
 
-HELD_BACK = 3.0
+HELD_BACK = 2.0
 """Off the logit of a sentence that was quoted just before: a follow-up asks for something else."""
 
 FOCUS_PROBABILITY = 0.2
@@ -114,10 +114,12 @@ class TrainedReader:
             return Reading((), 0.0)
         evidence = evidence_matrix(retrieved, found)
         scored = {each.hit: each for each in scorer.read(retrieved.query.text, hits, evidence)}
-        logits = [each.logits - _held_back(each.hit, quoted) for each in scored.values()]
+        held_back = [_held_back(each.hit, quoted) for each in scored.values()]
+        logits = [each.logits - less for each, less in zip(scored.values(), held_back, strict=True)]
         rows = feature_matrix(logits, evidence)
         scores = ranking(rows)
         same_question = rows[:, FEATURES.index("answers_matching_question")] >= SAME_QUESTION
+        same_question &= np.concatenate(held_back) == 0.0
         order = sorted(range(len(found)), key=lambda at: (not same_question[at], -scores[at], at))
         match = float(rows[order[0], FEATURES.index("question_match")])
         confidence = platt(log_odds(logits), match) if _is_question(retrieved.query) else 0.0

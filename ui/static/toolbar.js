@@ -135,4 +135,7 @@ menu("export", "Export", (hide) => [
 ]);
 menu("settings", "Settings", settings);
 
-watch('value', () => archive(props.value.ended));
+watch('value', () => {
+  archive(props.value.ended);
+  for (const box of element.querySelectorAll("input[name=strict]")) box.checked = Number(box.value) === props.value.strict;
+});
