@@ -162,8 +162,7 @@ def test_what_was_quoted_is_held_back(engine: Engine, real_library: Library) -> 
         next(span.score for span in reading.spans if span.start == first.start) / reading.confidence
         for reading in (freely, held)
     ]
-    assert shares[0] == 1.0  # it would be the best once more
-    assert shares[1] < 0.8
+    assert shares[1] < 0.5 * shares[0]
     assert asked(engine, RADAR, "who decided that?")[1].quotes[0].start != first.start
 
 
