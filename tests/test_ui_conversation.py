@@ -165,6 +165,25 @@ def test_damaged_earlier_chats_do_no_harm(open_page: OpenPage, url: str) -> None
     expect(page.locator(".menu:popover-open")).to_contain_text("None yet")
 
 
+HOSTILE = "<img src=x onerror=window.pwned=1> ${window.pwned=1} {{value}} `${window.pwned=1}`"
+
+
+def test_what_the_browser_kept_is_never_run(open_page: OpenPage, url: str) -> None:
+    page = answered(open_page, url)
+    answer = {"question": HOSTILE, "resolved_question": HOSTILE, "status": "not_found", "confidence": 0.1}
+    chats = [{"id": HOSTILE, "at": HOSTILE, "title": HOSTILE, "answers": [answer]}]
+    page.evaluate("chats => localStorage.setItem('quoth-chats', chats)", json.dumps(chats))
+    page.get_by_role("button", name="Chats", exact=True).click()
+    row = page.locator(".menu:popover-open .chat-title")
+    expect(row).to_have_text(HOSTILE)
+    row.click()
+    expect(page.locator(".turn .asked")).to_have_text(HOSTILE)
+    page.reload()
+    expect(page.locator(".turn .asked")).to_have_text(HOSTILE)
+    assert page.evaluate("window.pwned") is None
+    assert page.locator(".log img, .menu img").count() == 0
+
+
 # Export
 
 
