@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 
 from index import Library
 from index.errors import QuestionError, QuothError
@@ -18,7 +19,7 @@ from rag.selection import select
 MAX_QUESTION_CHARS = 5_000
 
 OnStage = Callable[[str, float], None]
-"""Called as (stage, seconds) when a stage is done: "retrieve", "resolve", "read", "select"."""
+"""Called as (stage, seconds) when a stage is done: "resolve", "retrieve", "read", "select"."""
 
 
 class InexactQuoteError(QuothError):
@@ -95,19 +96,18 @@ class Engine:
             return Answer(question, question, "empty", 0.0)
         if is_small_talk(question):
             return Answer(question, question, "not_found", 0.0, resolution="chitchat")
-        with self._timed("retrieve"):
-            retrieved = retrieve(self._library, question, chosen)
+        retrieved = cache(lambda text: retrieve(self._library, text, chosen))
         with self._timed("resolve"):
             meant = resolve(question, turns, retrieved)
-            if meant.leans:
-                retrieved = retrieve(self._library, meant.question, chosen)
+        with self._timed("retrieve"):
+            found = retrieved(meant.question)
         with self._timed("read"):
-            reading = self._reader.read(retrieved, meant.quoted)
+            reading = self._reader.read(found, meant.quoted)
         with self._timed("select"):
             status, quotes = select(reading, self._reader.operating_point.moved(strict))
             check_exact(quotes, self._library)
-        found = {"quotes" if status == "answered" else "leads": quotes}
-        return Answer(question, meant.question, status, reading.confidence, **found, resolution=meant.kind)
+        shown = {"quotes" if status == "answered" else "leads": quotes}
+        return Answer(question, meant.question, status, reading.confidence, **shown, resolution=meant.kind)
 
     def _checked(self, question: str) -> str:
         if not question.strip():

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from index import Library
@@ -13,12 +15,13 @@ from index.embedding import Embedder, FakeEmbedder
 from index.errors import QuestionError
 from rag import Answer, Engine, Quote, Turn
 from rag.conversation import MAX_TURNS, is_small_talk, resolve
-from rag.conversation.cues import CUES, _cues_of_words, return_to
+from rag.conversation.cues import CUES_OF_WORDS, cues_of_words, return_to
 from rag.conversation.evaluation import evaluate_conversations
 from rag.conversation.talk import Spoken, load_talks
 from rag.evaluation import EvaluationError
 from rag.retrieval import Query, Retrieved, retrieve
 
+NOTHING = Retrieved(Query("why?", np.zeros(1, dtype=np.float32), (), {}, 0.0, 1.0), ())
 RADAR = "Why did Tesla remove radar and lidar?"
 NEURAL = "Could a neural network express algorithms?"
 
@@ -49,7 +52,7 @@ NEURAL = "Could a neural network express algorithms?"
     ],
 )
 def test_a_cue_is_seen(question: str, cue: str) -> None:
-    assert _cues_of_words(question, [])[cue] == 1.0
+    assert cues_of_words(question, [])[cue] == 1.0
 
 
 @pytest.mark.parametrize(
@@ -64,15 +67,15 @@ def test_a_cue_is_seen(question: str, cue: str) -> None:
     ],
 )
 def test_a_cue_is_not_seen_where_nothing_points_back(question: str, cue: str) -> None:
-    assert _cues_of_words(question, [])[cue] == 0.0
+    assert cues_of_words(question, [])[cue] == 0.0
 
 
 def test_words_of_the_conversation_are_known() -> None:
-    cues = _cues_of_words("When does the sale of books begin?", ["Does the library sell books?"])
+    cues = cues_of_words("When does the sale of books begin?", ["Does the library sell books?"])
     assert cues["known_share"] == pytest.approx(0.5, abs=0.2)
     assert cues["the_new"] == 1.0
-    assert _cues_of_words("Was Ada there?", ["Ada dug."])["new_name"] == 0.0
-    assert _cues_of_words("What did Ada find?", [])["new_name"] == 1.0
+    assert cues_of_words("Was Ada there?", ["Ada dug."])["new_name"] == 0.0
+    assert cues_of_words("What did Ada find?", [])["new_name"] == 1.0
 
 
 @pytest.mark.parametrize(
@@ -108,7 +111,7 @@ def test_no_return(question: str) -> None:
 
 
 def test_cues_have_the_names_of_their_weights() -> None:
-    assert list(_cues_of_words("why?", [])) == list(CUES)
+    assert list(cues_of_words("why?", [])) == list(CUES_OF_WORDS)
 
 
 # With the real model: what is searched
@@ -182,7 +185,7 @@ def test_small_talk_is_not_searched_nor_leaned_on(engine: Engine) -> None:
 
 @pytest.mark.model
 def test_the_last_turns_count(real_library: Library) -> None:
-    retrieved = retrieve(real_library, "why?")
+    retrieved = partial(retrieve, real_library)
     old, new = Turn("Who built the old mill?"), Turn("Who keeps bees?")
     for kept in (MAX_TURNS - 1, MAX_TURNS):
         history = [old, *[new] * kept]
@@ -211,10 +214,19 @@ def test_turns_before_the_last_twenty_are_not_looked_at(library: Library) -> Non
 
 
 def test_nothing_retrieved_is_no_obstacle() -> None:
-    import numpy as np
+    assert resolve("why?", [Turn("Who dug?")], lambda text: NOTHING).leans
 
-    nothing = Retrieved(Query("why?", np.zeros(1, dtype=np.float32), (), {}, 0.0, 1.0), ())
-    assert resolve("why?", [Turn("Who dug?")], nothing).leans
+
+@pytest.mark.parametrize(("question", "searches"), [("and why not?", 0), ("Where is Paul Lueg buried?", 1)])
+def test_the_question_as_typed_is_searched_unless_its_words_decide(question: str, searches: int) -> None:
+    searched: list[str] = []
+
+    def found(text: str) -> Retrieved:
+        searched.append(text)
+        return NOTHING
+
+    assert resolve(question, [Turn("Who dug?")], found)
+    assert len(searched) == searches
 
 
 # Evaluation

@@ -139,7 +139,7 @@ def test_stages_are_timed(library: Library) -> None:
     library.add_bundled()
     seen: list[str] = []
     Engine(library, on_stage=lambda stage, seconds: seen.append(stage)).ask("Why remove radar?")
-    assert seen == ["retrieve", "resolve", "read", "select"]
+    assert seen == ["resolve", "retrieve", "read", "select"]
 
 
 def test_a_reader_that_fails_is_no_abstention(library: Library) -> None:

@@ -8,7 +8,7 @@ leans on in brackets: the reader sees both, and what was quoted for the earlier 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -17,12 +17,22 @@ import numpy as np
 
 from index.analysis import topic_terms, words
 from rag.answer import Quote, ResolutionKind, Turn
-from rag.conversation.cues import CUES, PRONOUN_CUES, cues_of, return_to
+from rag.conversation.cues import (
+    CUES,
+    CUES_OF_WORDS,
+    PRONOUN_CUES,
+    cues_of_what_is_found,
+    cues_of_words,
+    return_to,
+)
 from rag.reader.linear import Coefficients, coefficients_of
 from rag.retrieval import Retrieved
 
 MAX_TURNS = 20
 """Earlier turns that count."""
+
+SURE = 0.9
+"""From this probability on its words alone say that a question leans: a search less."""
 
 MAX_QUOTE_CHARS = 2_000
 """Of a quote of the history, which comes from the caller, so much is looked at."""
@@ -68,8 +78,11 @@ def is_small_talk(question: str) -> bool:
     )
 
 
-def resolve(question: str, history: Sequence[Turn], retrieved: Retrieved) -> Resolution:
-    """What the question means after these turns, oldest first; `retrieved` was found for it as typed."""
+def resolve(question: str, history: Sequence[Turn], retrieved: Callable[[str], Retrieved]) -> Resolution:
+    """What the question means after these turns, oldest first.
+
+    `retrieved` searches; it is not called for the question as typed where the words alone say that it leans.
+    """
     turns = [turn for turn in history[-MAX_TURNS:] if not is_small_talk(turn.question)]
     if not turns:
         return Resolution("standalone", question)
@@ -78,22 +91,24 @@ def resolve(question: str, history: Sequence[Turn], retrieved: Retrieved) -> Res
         topic, rest = returning
         return _leaning("return", rest, _turn_about(topic, turns))
     last = turns[-1]
-    cues = cues_of(question, _texts(turns[-2:]), retrieved, _quoted(last))
-    if chance(cues) < 0.5:
-        return Resolution(_alone(question, last), question)
+    cues = cues_of_words(question, _texts(turns[-2:]))
+    if chance(cues, CUES_OF_WORDS) < SURE:
+        cues |= cues_of_what_is_found(retrieved(question), _quoted(last))
+        if chance(cues, CUES) < 0.5:
+            return Resolution(_alone(question, last), question)
     return _leaning(_kind(cues), question, last)
 
 
-def chance(cues: dict[str, float]) -> float:
-    """The probability that a question with these cues leans on the turn before it."""
-    row = np.array([[cues[name] for name in CUES]], dtype=np.float32)
-    return float(1.0 / (1.0 + np.exp(-_weights()(row)[0])))
+def chance(cues: dict[str, float], names: tuple[str, ...]) -> float:
+    """The probability that a question leans on the turn before it: by all cues, or by those of its words."""
+    row = np.array([[cues[name] for name in names]], dtype=np.float32)
+    return float(1.0 / (1.0 + np.exp(-_weights(names)(row)[0])))
 
 
 @cache
-def _weights() -> Coefficients:
-    content = files("rag.conversation").joinpath(WEIGHTS).read_text("utf-8")
-    return coefficients_of(json.loads(content), CUES)
+def _weights(names: tuple[str, ...]) -> Coefficients:
+    content = json.loads(files("rag.conversation").joinpath(WEIGHTS).read_text("utf-8"))
+    return coefficients_of(content["all" if names == CUES else "words"], names)
 
 
 def _leaning(kind: ResolutionKind, question: str, turn: Turn) -> Resolution:

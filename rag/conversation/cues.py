@@ -52,6 +52,9 @@ CUES = (
 )
 """In the order of their weights. "early" is before any word that carries a topic, "late" after one."""
 
+CUES_OF_WORDS = CUES[: CUES.index("best_sentence")]
+"""Those that need no search."""
+
 PRONOUN_CUES = (
     "personal_early",
     "it_early",
@@ -143,7 +146,12 @@ def cues_of(
     `before` are the questions and quotes that the question may lean on, `retrieved` what is found for it as
     it stands, `quoted` what the turn before quoted.
     """
-    return _cues_of_words(plain(question), before) | {
+    return cues_of_words(question, before) | cues_of_what_is_found(retrieved, quoted)
+
+
+def cues_of_what_is_found(retrieved: Retrieved, quoted: Collection[Quote]) -> dict[str, float]:
+    """The cues that need a search."""
+    return {
         "best_sentence": max((float(hit.sentence_similarities.max()) for hit in retrieved.hits), default=0.0),
         "closest_passage": max((_closeness(hit) for hit in retrieved.hits), default=0.0),
         "quote_similarity": max((_similarity(quote, retrieved.hits) for quote in quoted), default=0.0),
@@ -164,7 +172,9 @@ def _similarity(quote: Quote, hits: Sequence[Hit]) -> float:
     return 0.0
 
 
-def _cues_of_words(question: str, before: Sequence[str]) -> dict[str, float]:
+def cues_of_words(question: str, before: Sequence[str]) -> dict[str, float]:
+    """All the others."""
+    question = plain(question)
     tokens = [token.lower() for token in _TOKEN.findall(question)]
     spoken = [token.replace("'", "") for token in tokens if token[0].isalnum()]
     known = {term for text in before for term in topic_terms(text)}
@@ -174,7 +184,7 @@ def _cues_of_words(question: str, before: Sequence[str]) -> dict[str, float]:
         {stem(word) for word in words(match[1]) if word not in _NO_TOPIC}
         for match in _DEFINITE.finditer(question)
     ]
-    found = dict.fromkeys(CUES, 0.0) | dict.fromkeys(_pointers(question, tokens), 1.0)
+    found = dict.fromkeys(CUES_OF_WORDS, 0.0) | dict.fromkeys(_pointers(question, tokens), 1.0)
     found["topics_many" if len(topics) > 3 else f"topics_{len(topics)}"] = 1.0
     return found | {
         "connective": float(bool(spoken) and spoken[0] in CONNECTIVES),

@@ -11,6 +11,7 @@ import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -23,7 +24,7 @@ from sklearn.preprocessing import StandardScaler
 from index import Document, Library
 from rag.answer import Quote
 from rag.conversation import WEIGHTS, is_small_talk
-from rag.conversation.cues import CUES, cues_of, return_to
+from rag.conversation.cues import CUES, CUES_OF_WORDS, cues_of, return_to
 from rag.conversation.talk import Spoken, Talk, load_talks
 from rag.evaluation import overlap
 from rag.reader.linear import Coefficients
@@ -62,6 +63,17 @@ def _quotes(document: Document, turn: Spoken) -> list[Quote]:
     return quotes[:1]
 
 
+def _model() -> Any:
+    return make_pipeline(StandardScaler(), LogisticRegression(C=1 / RIDGE, max_iter=5_000))
+
+
+def _fitted(matrix: Any, wanted: Any, names: tuple[str, ...]) -> dict[str, Any]:
+    """The weights of these cues, the first columns of the matrix."""
+    scaler, regression = _model().fit(matrix[:, : len(names)], wanted)
+    weights = Coefficients(scaler.mean_, scaler.scale_, regression.coef_[0], float(regression.intercept_[0]))
+    return weights.to_json(names)
+
+
 @click.command()
 def main() -> None:
     """Fit the weights on rag/conversation/talks and put them in place."""
@@ -72,14 +84,12 @@ def main() -> None:
                 rows.append(row)
                 leans.append(answer)
                 groups.append(talk.name)
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=1 / RIDGE, max_iter=5_000))
     matrix, wanted = np.array(rows), np.array(leans)
-    found = cross_val_predict(model, matrix, wanted, groups=groups, cv=GroupKFold(FOLDS))
+    found = cross_val_predict(_model(), matrix, wanted, groups=groups, cv=GroupKFold(FOLDS))
     click.echo(f"{len(rows):,} turns; decided rightly on documents left out: {np.mean(found == wanted):.3f}")
-    scaler, regression = model.fit(matrix, wanted)
-    weights = Coefficients(scaler.mean_, scaler.scale_, regression.coef_[0], float(regression.intercept_[0]))
+    weights = {"all": _fitted(matrix, wanted, CUES), "words": _fitted(matrix, wanted, CUES_OF_WORDS)}
     file = Path(__file__).with_name(WEIGHTS)
-    file.write_text(json.dumps(weights.to_json(CUES), indent=1) + "\n", "utf-8")
+    file.write_text(json.dumps(weights, indent=1) + "\n", "utf-8")
     click.echo(f"the weights are in {file}")
 
 
