@@ -40,8 +40,8 @@ one gives the calibrated probability that the best of them answers.
 One document in seven of `authored` and `squad` was held out of the network's training, and the linear models
 and the thresholds were fitted on these. Nothing named dev was trained or fitted on.
 
-- `authored`, `authored_2`, `authored_3`, `talks`: documents, questions and conversations written for Quoth (CC0), in
-  `rag/reader/` and `rag/conversation/`.
+- `authored`, `authored_2`, `authored_3`, `talks`: documents, questions and conversations written for Quoth
+  (CC0), in `rag/reader/` and `rag/conversation/`.
 - `squad`: SQuAD 1.1 and 2.0 development sets (Rajpurkar et al. 2016, 2018), CC BY-SA 4.0.
 - `qed`: QED (Lamm et al. 2021) over Natural Questions, CC BY-SA 3.0.
 - `selqa`: SelQA (Jurczyk et al. 2016), Apache-2.0.
