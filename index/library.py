@@ -540,7 +540,8 @@ class Library:
 
     def _stored_manifest(self) -> dict[str, str]:
         """Empty until the library held a document."""
-        found = {key: self._store.meta(key) for key in ("fingerprint", "chunking")}
+        with self._store.reading():  # both of one state: the first document writes them
+            found = {key: self._store.meta(key) for key in ("fingerprint", "chunking")}
         return {key: value for key, value in found.items() if value is not None}
 
     def _write_manifest(self) -> None:

@@ -301,6 +301,23 @@ def test_threads_add_and_search_at_once(library: Library) -> None:
     assert len(library.documents()) == 12
 
 
+def test_another_may_add_the_first_document_at_any_moment(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Library.open(library.folder, embedder=FakeEmbedder()) as other:
+        meta = library._store.meta
+
+        def interrupted(key: str) -> str | None:
+            found = meta(key)
+            if key == "fingerprint" and not other.documents():
+                other.add(DOGS, name="dogs.txt")
+            return found
+
+        monkeypatch.setattr(library._store, "meta", interrupted)
+        library.add(CATS, name="cats.txt")
+    assert len(library.documents()) == 2
+
+
 def test_many_open_a_new_library_at_once(tmp_path: Path) -> None:
     failures: list[BaseException] = []
 
