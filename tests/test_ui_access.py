@@ -162,6 +162,16 @@ def test_nothing_is_lost_on_a_narrow_or_magnified_page(
         assert min(box["width"], box["height"]) >= 23.9
 
 
+@pytest.mark.parametrize("name", ["Chats", "Export", "Settings"])
+def test_a_menu_lies_on_a_narrow_page(open_page: OpenPage, url: str, name: str) -> None:
+    page = open_page(url, viewport={"width": 320, "height": 640})
+    menu(name)(page)
+    box = page.locator(".menu:popover-open").bounding_box()
+    assert box
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= 320
+
+
 def test_reduced_motion_is_respected(open_page: OpenPage, url: str) -> None:
     page = open_page(url, reduced_motion="reduce")
     ask(page, RADAR)

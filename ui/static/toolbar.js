@@ -2,6 +2,8 @@
 const { make, tell, listen, chosenTheme, chooseTheme } = window.quoth;
 const CHATS = "quoth-chats";
 const MAX_CHATS = 30;
+const WIDEST = 340; // pixels that a menu takes at most
+const EDGE = 8; // pixels between it and the side of the page
 
 // A button with a panel that closes on Escape, on a choice and on a click elsewhere, and gives the focus back.
 const menu = (name, label, fill) => {
@@ -12,8 +14,10 @@ const menu = (name, label, fill) => {
     if (event.newState !== "open") return;
     panel.replaceChildren(...fill(() => panel.hidePopover()).filter(Boolean));
     const { bottom, right } = button.getBoundingClientRect();
+    const { clientWidth } = document.documentElement;
+    const furthest = Math.max(clientWidth - WIDEST - EDGE, EDGE);
     panel.style.top = `${bottom + 6}px`;
-    panel.style.right = `${Math.max(8, document.documentElement.clientWidth - right)}px`;
+    panel.style.right = `${Math.max(EDGE, Math.min(clientWidth - right, furthest))}px`;
   });
   element.append(button, panel);
 };
