@@ -276,7 +276,9 @@ def test_how_sure_an_answer_has_to_be_is_a_setting(open_page: OpenPage, real_lib
     with served(real_library, reader) as address:
         page = answered(open_page, address)
         expect(page.locator(".turn").last).to_have_class(re.compile("unsure"))
+        kept = page.evaluate("localStorage.getItem('quoth-strict')")
         from_menu(page, "Settings", "Answer more readily")
+        page.wait_for_function("kept => localStorage.getItem('quoth-strict') !== kept", arg=kept)
         page.keyboard.press("Escape")
         ask(page, RADAR)
         expect(page.locator(".turn").last).to_have_class(re.compile("answered"))
