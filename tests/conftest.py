@@ -111,3 +111,12 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
     for context in contexts:
         context.close()
     assert faults == []
+
+
+@pytest.fixture(scope="module")
+def url(real_library: Library) -> Iterator[str]:
+    """The page of the bundled summary, with the real model; it answers and abstains."""
+    from ui_fixtures import served
+
+    with served(real_library) as address:
+        yield address

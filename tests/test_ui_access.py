@@ -23,13 +23,6 @@ pytestmark = IN_BROWSER
 
 
 @pytest.fixture(scope="module")
-def url(real_library: Library) -> Iterator[str]:
-    """The page of the bundled summary, with the real model; it answers and abstains."""
-    with served(real_library) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
 def unsure_url(real_library: Library) -> Iterator[str]:
     with served(real_library, steered_reader(decides=OperatingPoint(answer=1.1, unsure=0.0))) as address:
         yield address

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 from playwright.sync_api import Page, expect
 from ui_fixtures import (
     IN_BROWSER,
@@ -33,13 +31,6 @@ NOT_IN_IT = "Which GPU did Karpathy buy in Paris?"
 SAMPLE = Path(__file__).parent / "data" / "authored_dev"
 
 pytestmark = IN_BROWSER
-
-
-@pytest.fixture(scope="module")
-def url(real_library: Library) -> Iterator[str]:
-    """The page of the bundled summary, with the real model."""
-    with served(real_library) as address:
-        yield address
 
 
 def answered(open_page: OpenPage, url: str, question: str = RADAR, **options: Any) -> Page:

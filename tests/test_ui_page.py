@@ -33,16 +33,7 @@ from rag.reader import OperatingPoint
 RADAR = "Why did Tesla remove radar and lidar?"
 NOT_IN_IT = "Which GPU did Karpathy buy in Paris?"
 
-SAMPLE = Path(__file__).parent / "data" / "authored_dev"
-
 pytestmark = IN_BROWSER
-
-
-@pytest.fixture(scope="module")
-def url(real_library: Library) -> Iterator[str]:
-    """The page of the bundled summary, with the real model."""
-    with served(real_library) as address:
-        yield address
 
 
 @pytest.fixture(scope="module")

@@ -28,10 +28,9 @@ from rag.conversation.cues import CUES, CUES_OF_WORDS, cues_of, return_to
 from rag.conversation.talk import Spoken, Talk, load_talks
 from rag.evaluation import overlap
 from rag.reader.linear import Coefficients
-from rag.reader.train import AUTHORED
+from rag.reader.train import AUTHORED, TALKS
 from rag.retrieval import retrieve
 
-TALKS = Path(__file__).with_name("talks")
 RIDGE = 1 / 0.3
 FOLDS = 5
 
