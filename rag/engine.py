@@ -22,6 +22,10 @@ OnStage = Callable[[str, float], None]
 """Called as (stage, seconds) when a stage is done: "resolve", "retrieve", "read", "select"."""
 
 
+def _unwatched(stage: str, seconds: float) -> None:
+    """Nobody asked how long it took."""
+
+
 class InexactQuoteError(QuothError):
     """A quote is not what stands at its offsets. Never the person's fault: a defect, reported as such."""
 
@@ -40,13 +44,11 @@ class Engine:
         reader: Reader | None = None,
         max_question_chars: int = MAX_QUESTION_CHARS,
         strict: float = 0.5,
-        on_stage: OnStage | None = None,
     ) -> None:
         self._library = library
         self._reader = reader or TrainedReader()
         self._max_question_chars = max_question_chars
         self._strict = strict
-        self._on_stage = on_stage or _unwatched
         self._ready = False
 
     @property
@@ -77,12 +79,14 @@ class Engine:
         history: Sequence[Turn] = (),
         *,
         strict: float | None = None,
+        on_stage: OnStage = _unwatched,
     ) -> Answer:
         """Answer a question from these documents (ids; None: all of the library) in their own words.
 
         `history` holds the conversation's earlier turns, oldest first; the last twenty count. A question that
         leans on them is searched together with the one that it leans on: `resolved_question` and `resolution`
-        say how it was taken. Small talk is not searched. `strict` is the engine's when left out.
+        say how it was taken. Small talk is not searched. `strict` is the engine's when left out. `on_stage` may
+        raise what it likes: that ends the work.
 
         The answer's status is "empty" when there is no document to search. Raises QuestionError (blank, too
         long, also of an earlier turn, or a `strict` outside 0 to 1), DocumentNotFoundError,
@@ -97,13 +101,13 @@ class Engine:
         if is_small_talk(question):
             return Answer(question, question, "not_found", 0.0, resolution="chitchat")
         retrieved = cache(lambda text: retrieve(self._library, text, chosen))
-        with self._timed("resolve"):
+        with _timed("resolve", on_stage):
             meant = resolve(question, turns, retrieved)
-        with self._timed("retrieve"):
+        with _timed("retrieve", on_stage):
             found = retrieved(meant.question)
-        with self._timed("read"):
+        with _timed("read", on_stage):
             reading = self._reader.read(found, meant.quoted)
-        with self._timed("select"):
+        with _timed("select", on_stage):
             status, quotes = select(reading, self._reader.operating_point.moved(strict))
             check_exact(quotes, self._library)
         shown = {"quotes" if status == "answered" else "leads": quotes}
@@ -142,13 +146,6 @@ class Engine:
             self._library.require(document_id)
         return list(dict.fromkeys(documents))
 
-    @contextmanager
-    def _timed(self, stage: str) -> Iterator[None]:
-        started = time.perf_counter()
-        yield
-        self._on_stage(stage, time.perf_counter() - started)
-
-
 def check_exact(quotes: Sequence[Quote], library: Library) -> None:
     """Raise InexactQuoteError unless every quote stands in its document exactly as it says."""
     for quote in quotes:
@@ -159,5 +156,8 @@ def check_exact(quotes: Sequence[Quote], library: Library) -> None:
             )
 
 
-def _unwatched(stage: str, seconds: float) -> None:
-    """Nobody asked how long it took."""
+@contextmanager
+def _timed(stage: str, on_stage: OnStage) -> Iterator[None]:
+    started = time.perf_counter()
+    yield
+    on_stage(stage, time.perf_counter() - started)

@@ -153,12 +153,11 @@ def question_stages(folder: Path, text: str, asked: Sequence[str]) -> Iterator[R
     with Library.open(folder) as library:
         library.add(text.encode(), name="bench.txt")
         reader = TrainedReader()
-        engine = Engine(library, reader=reader, on_stage=lambda stage, took: seconds[stage].append(took))
+        engine = Engine(library, reader=reader)
         engine.ask(QUESTION)
-        seconds.clear()
         for question in asked:
             started = time.perf_counter()
-            engine.ask(question)
+            engine.ask(question, on_stage=lambda stage, took: seconds[stage].append(took))
             seconds["in all"].append(time.perf_counter() - started)
             tensors = read_by(reader.scorer, retrieve(library, question))
             started = time.perf_counter()

@@ -138,7 +138,7 @@ def test_a_strictness_that_is_none(library: Library, strict: float) -> None:
 def test_stages_are_timed(library: Library) -> None:
     library.add_bundled()
     seen: list[str] = []
-    Engine(library, on_stage=lambda stage, seconds: seen.append(stage)).ask("Why remove radar?")
+    Engine(library).ask("Why remove radar?", on_stage=lambda stage, seconds: seen.append(stage))
     assert seen == ["resolve", "retrieve", "read", "select"]
 
 
