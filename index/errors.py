@@ -37,7 +37,7 @@ class DocumentTooLargeError(DocumentError):
 
 
 class QuestionError(QuothError):
-    """The question is blank or too long, or what came with it (history, strictness) cannot be used."""
+    """The question is blank or too long, or what came with it (history, strictness, limit) cannot be used."""
 
 
 class TitleError(QuothError):

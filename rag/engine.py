@@ -13,10 +13,11 @@ from rag.answer import Answer, Quote, Turn
 from rag.conversation import MAX_TURNS, is_small_talk, resolve
 from rag.reader import Reader
 from rag.reader.trained import TrainedReader
-from rag.retrieval import retrieve
+from rag.retrieval import Hit, retrieve
 from rag.selection import select
 
 MAX_QUESTION_CHARS = 5_000
+MAX_LIMIT = 100
 
 OnStage = Callable[[str, float], None]
 """Called as (stage, seconds) when a stage is done: "resolve", "retrieve", "read", "select"."""
@@ -112,6 +113,24 @@ class Engine:
             check_exact(quotes, self._library)
         shown = {"quotes" if status == "answered" else "leads": quotes}
         return Answer(question, meant.question, status, reading.confidence, **shown, resolution=meant.kind)
+
+    def search(
+        self, question: str, documents: Sequence[str] | None = None, *, limit: int = 10
+    ) -> tuple[Hit, ...]:
+        """The passages nearest to a question, best first, of these documents (ids; None: all of the library).
+
+        This is what `ask` reads before it decides: no passage here claims to answer. At most `limit`, and
+        none when there is no document to search. Raises QuestionError (blank, too long, or a `limit` outside
+        1 to 100), DocumentNotFoundError, ModelMismatchError and ModelError.
+        """
+        question = self._checked(question)
+        if not 1 <= limit <= MAX_LIMIT:
+            raise QuestionError(f"the limit is {limit}; give a number from 1 to {MAX_LIMIT}")
+        chosen = self._chosen(documents)
+        if not self._library.passage_count(chosen):
+            return ()
+        with self._timed("retrieve"):
+            return retrieve(self._library, question, chosen, limit).hits
 
     def _checked(self, question: str) -> str:
         if not question.strip():

@@ -13,7 +13,7 @@ from index.embedding import FloatArray
 from index.store import StoredPassage
 
 CANDIDATES = 30
-"""Passages taken from each of the two searches."""
+"""Passages taken from each of the two searches, or as many as are wanted if that is more."""
 
 HITS = 20
 """Passages kept; the reader looks at the first few of them."""
@@ -54,16 +54,19 @@ class Retrieved:
     hits: tuple[Hit, ...]
 
 
-def retrieve(library: Library, question: str, documents: Sequence[str] | None = None) -> Retrieved:
-    """The passages that may answer the question, best first, of these documents (None: of all).
+def retrieve(
+    library: Library, question: str, documents: Sequence[str] | None = None, limit: int = HITS
+) -> Retrieved:
+    """The `limit` passages that may answer the question, best first, of these documents (None: of all).
 
     Raises DocumentNotFoundError, ModelMismatchError and ModelError.
     """
     vector = library.embedder.embed_question(question)
     terms = topic_terms(question)
+    candidates = max(CANDIDATES, limit)
     with library.snapshot():
-        nearest = library.nearest(vector, CANDIDATES, documents)
-        matching = library.matching(terms, CANDIDATES, documents)
+        nearest = library.nearest(vector, candidates, documents)
+        matching = library.matching(terms, candidates, documents)
         stored = library.passages(list(dict.fromkeys(number for number, _ in [*nearest, *matching])))
         query = _query(library, question, vector, terms, documents, stored)
         sources = {
@@ -71,7 +74,7 @@ def retrieve(library: Library, question: str, documents: Sequence[str] | None = 
             for document_id in dict.fromkeys(each.passage.document_id for each in stored)
         }
     hits = (_hit(query, sources[each.passage.document_id], each) for each in stored)
-    best = sorted(hits, key=lambda hit: (-hit.score, hit.stored.id))[:HITS]
+    best = sorted(hits, key=lambda hit: (-hit.score, hit.stored.id))[:limit]
     return Retrieved(query, tuple(best))
 
 

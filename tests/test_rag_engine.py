@@ -135,6 +135,48 @@ def test_a_strictness_that_is_none(library: Library, strict: float) -> None:
         Engine(library).ask("Why?", strict=strict)
 
 
+def test_search_finds_the_passage_of_the_documents_asked(library: Library) -> None:
+    cats = library.add(b"Cats\n\nCats sleep sixteen hours a day.", name="cats.txt")
+    dogs = library.add(b"Dogs\n\nDogs sleep half the day.", name="dogs.txt")
+    engine = Engine(library)
+    best, other = engine.search("How long do dogs sleep?")
+    assert (best.document, other.document) == (dogs, cats)
+    assert best.score > other.score
+    passage = best.stored.passage
+    assert dogs.text[passage.start : passage.end] == "Dogs sleep half the day."
+    (only,) = engine.search("How long do dogs sleep?", [cats.id, cats.id])
+    assert only.document == cats
+
+
+def test_search_gives_as_many_as_are_wanted(library: Library) -> None:
+    library.add("".join(f"# Day {n}\n\nIt rained on day {n}.\n\n" for n in range(120)).encode(), name="d.md")
+    engine = Engine(library)
+    found = {limit: [hit.stored.id for hit in engine.search("rain", limit=limit)] for limit in (1, 30, 100)}
+    assert {limit: len(set(ids)) for limit, ids in found.items()} == {1: 1, 30: 30, 100: 100}
+    assert found[30][:1] == found[1]
+    assert len(engine.search("rain")) == 10
+
+
+def test_search_where_there_is_nothing(library: Library) -> None:
+    assert Engine(library).search("Is anybody there?") == ()
+    library.add_bundled()
+    assert Engine(library).search("Is anybody there?", documents=[]) == ()
+
+
+@pytest.mark.parametrize("limit", [0, -1, 101])
+def test_search_refuses_a_limit_that_is_none(library: Library, limit: int) -> None:
+    with pytest.raises(QuestionError, match=f"limit is {limit}; give a number from 1 to 100"):
+        Engine(library).search("Why?", limit=limit)
+
+
+def test_search_refuses_what_ask_refuses(library: Library) -> None:
+    library.add_bundled()
+    with pytest.raises(QuestionError, match="blank"):
+        Engine(library).search(" ")
+    with pytest.raises(DocumentNotFoundError):
+        Engine(library).search("Is anybody there?", ["0" * 16])
+
+
 def test_stages_are_timed(library: Library) -> None:
     library.add_bundled()
     seen: list[str] = []
