@@ -129,8 +129,7 @@ class Engine:
         chosen = self._chosen(documents)
         if not self._library.passage_count(chosen):
             return ()
-        with self._timed("retrieve"):
-            return retrieve(self._library, question, chosen, limit).hits
+        return retrieve(self._library, question, chosen, limit).hits
 
     def _checked(self, question: str) -> str:
         if not question.strip():
@@ -164,6 +163,7 @@ class Engine:
         for document_id in documents:
             self._library.require(document_id)
         return list(dict.fromkeys(documents))
+
 
 def check_exact(quotes: Sequence[Quote], library: Library) -> None:
     """Raise InexactQuoteError unless every quote stands in its document exactly as it says."""
