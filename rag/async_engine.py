@@ -1,11 +1,12 @@
-"""The engine for servers: `await` instead of waiting, a bounded queue, and an end to work nobody waits for."""
+"""The engine for servers: `await` instead of waiting, a bounded line, an end to work nobody waits for."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from threading import Event
 from typing import TypeVar
@@ -23,7 +24,7 @@ WORKERS = 2
 WAITING = 64
 """Questions that wait in line behind them."""
 
-SECONDS = 60.0
+SECONDS: float = 60
 """That a question may take, waiting in line included."""
 
 IDLE_POLL_SECONDS = 0.02
@@ -129,7 +130,7 @@ class AsyncEngine:
         history: Sequence[Turn] = (),
         *,
         strict: float | None = None,
-    ) -> AsyncIterator[StageDone | Quote | Answer]:
+    ) -> AsyncGenerator[StageDone | Quote | Answer]:
         """Each stage when it is over, then each quote (or lead) as it was decided, at last the answer.
 
         Closed early, it ends the work. Raises what `ask` raises.
@@ -200,7 +201,7 @@ class AsyncEngine:
                 raise _AbandonedError
 
         try:
-            return await asyncio.wrap_future(self._pool.submit(work, check))
+            return await asyncio.wrap_future(self._pool.submit(copy_context().run, work, check))
         finally:
             abandoned.set()
 

@@ -86,8 +86,8 @@ class Engine:
 
         `history` holds the conversation's earlier turns, oldest first; the last twenty count. A question that
         leans on them is searched together with the one that it leans on: `resolved_question` and `resolution`
-        say how it was taken. Small talk is not searched. `strict` is the engine's when left out. `on_stage` may
-        raise what it likes: that ends the work.
+        say how it was taken. Small talk is not searched. `strict` is the engine's when left out. What
+        `on_stage` raises ends the work.
 
         The answer's status is "empty" when there is no document to search. Raises QuestionError (blank, too
         long, also of an earlier turn, or a `strict` outside 0 to 1), DocumentNotFoundError,

@@ -90,6 +90,11 @@ def read_record(content: bytes, name: str) -> Record:
         raise _no_record(name, _first_fault(error)) from None
     except ValueError as error:
         raise _no_record(name, f"no JSON: {error}") from None
+    return checked(record, name)
+
+
+def checked(record: Record, name: str) -> Record:
+    """The record, if its numbers are in their ranges. `name` is for the error. Raises RecordError."""
     if not all(_is_sane(answer) for answer in record.turns):
         raise _no_record(name, "a number is out of its range, or a quote is empty")
     return record

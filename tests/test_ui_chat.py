@@ -16,7 +16,8 @@ from index.embedding import FakeEmbedder
 from rag import Answer, Engine, Quote
 from ui.chat import MAX_KEPT_ANSWERS, Handlers
 from ui.documents import ALL
-from ui.startup import Startup
+from ui.service import Service
+from ui.settings import Settings
 
 Stored = list[dict[str, Any]]
 
@@ -31,10 +32,10 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
 @pytest.fixture(scope="module")
 def handlers(library: Library) -> Handlers:
     engine = Engine(library)
-    startup = Startup(library, engine)
-    startup.start()
-    assert asyncio.run(startup.finished(30))
-    return Handlers(library, engine, startup)
+    service = Service.of(library, engine, Settings())
+    service.startup.start()
+    assert asyncio.run(service.startup.finished(30))
+    return Handlers(service)
 
 
 @pytest.fixture

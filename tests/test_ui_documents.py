@@ -16,8 +16,9 @@ import ui.documents
 from index import Library
 from index.embedding import FakeEmbedder
 from index.errors import QuestionError
-from ui.documents import DocumentHandlers, asked, create_documents_api, missing, settled
-from ui.server import with_problems
+from ui.documents import DocumentHandlers, _step, asked, create_documents_api, missing, settled
+from ui.jobs import AddProgress
+from ui.problems import with_problems
 
 BEES = "# Bees\n\nHoney bees sleep at night.\n"
 
@@ -67,11 +68,11 @@ def test_a_file_is_added_step_by_step(client: TestClient, library: Library) -> N
 
 
 def test_progress_is_told_in_percent() -> None:
-    progress = ui.documents.AddProgress()
+    progress = AddProgress()
     progress("embed", 32, 96)
-    assert progress.step == {"stage": "Indexing", "percent": 33}
+    assert _step(progress) == {"stage": "Indexing", "percent": 33}
     progress("store", 0, 1)
-    assert progress.step == {"stage": "Saving", "percent": None}
+    assert _step(progress) == {"stage": "Saving", "percent": None}
 
 
 def test_a_title_is_taken_instead_of_the_text_s_own(client: TestClient) -> None:

@@ -31,7 +31,8 @@ from index.errors import (
     WeightsDamagedError,
 )
 from rag import Answer, Engine, Quote
-from ui.server import SECURITY_HEADERS, PortInUseError, create_app, serve
+from ui.access import SECURITY_HEADERS
+from ui.server import PortInUseError, create_app, serve
 from ui.settings import Settings
 
 RADAR = "Why did Tesla remove radar and lidar?"
@@ -277,7 +278,7 @@ async def release_later(reader: SteeredReader) -> None:
 
 
 def test_a_question_does_not_wait_for_ever(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ui.server.MODEL_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr("ui.startup.MODEL_WAIT_SECONDS", 0.05)
     reader = SteeredReader()
     with serving(reader) as client:
         response = ask(client)

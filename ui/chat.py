@@ -17,16 +17,16 @@ from anyio.to_thread import run_sync as in_thread
 from fastapi import FastAPI
 from pydantic import TypeAdapter, ValidationError
 
-from index import Document, Library
+from index import Document
 from index.errors import DocumentNotFoundError, FeedbackError
 from index.feedback import Verdict
-from rag import Answer, Engine, Quote, Turn
+from rag import Answer, Quote, Turn
 from rag.feedback import give_feedback
 from rag.record import to_json
 from ui.documents import ALL, asked, listed, missing, settled
 from ui.errors import error_line
 from ui.render import TurnView, document_view, markdown, sentence_id, turn_view
-from ui.startup import Startup
+from ui.service import Service
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read at the import: else Python calls home
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
@@ -61,11 +61,11 @@ _VERDICT: TypeAdapter[Verdict] = TypeAdapter(Verdict)
 T = TypeVar("T")
 
 
-def mount_page(app: FastAPI, library: Library, engine: Engine, startup: Startup, max_upload_mb: int) -> None:
+def mount_page(app: FastAPI, service: Service) -> None:
     """Serve the page at the application's root."""
     gr.mount_gradio_app(
         app,
-        build_page(library, engine, startup),
+        build_page(service),
         path="/",
         theme=gr.themes.Base(
             font=[gr.themes.LocalFont("IBM Plex Sans", weights=(400, 700)), "system-ui", "sans-serif"],
@@ -78,13 +78,13 @@ def mount_page(app: FastAPI, library: Library, engine: Engine, startup: Startup,
         run_history=False,
         ssr_mode=False,
         show_error=False,
-        max_file_size=f"{max_upload_mb}mb",
+        max_file_size=f"{service.settings.max_document_mb}mb",
     )
 
 
-def build_page(library: Library, engine: Engine, startup: Startup) -> gr.Blocks:
+def build_page(service: Service) -> gr.Blocks:
     """The components and what happens when they are used."""
-    handlers = Handlers(library, engine, startup)
+    handlers = Handlers(service)
     page = gr.Blocks(title=TITLE, fill_height=True, fill_width=True, analytics_enabled=False)
     with page:
         answers = gr.BrowserState([], storage_key=STORAGE_KEY, secret=STORAGE_KEY)
@@ -149,10 +149,11 @@ def build_page(library: Library, engine: Engine, startup: Startup) -> gr.Blocks:
 class Handlers:
     """What happens when a person uses the page. Everything that comes from the browser is checked here."""
 
-    def __init__(self, library: Library, engine: Engine, startup: Startup) -> None:
-        self._library = library
-        self._engine = engine
-        self._startup = startup
+    def __init__(self, service: Service) -> None:
+        self._library = service.library
+        self._line = service.engine
+        self._engine = service.engine.engine
+        self._startup = service.startup
 
     async def open_page(
         self, stored: object, kept_choice: object, strict: object, request: gr.Request
@@ -194,8 +195,8 @@ class Handlers:
         yield conversation_value(turns, question), field, gr.skip(), self._news()
         try:
             await self._startup.finished()
-            history = () if alone else answers
-            answer = await in_thread(self._answer, question, choice, history, self._strictness(strict))
+            history = [] if alone else [Turn(answer.question, answer) for answer in answers]
+            answer = await self._line.ask(question, asked(choice), history, strict=self._strictness(strict))
         except Exception as error:
             yield conversation_value(turns), question, gr.skip(), bad_news(error)
             return
@@ -308,11 +309,6 @@ class Handlers:
         shown, choice = settled(choice, [record.id for record in records])
         panel = gr.update(value=choice, documents=listed(records))
         return panel, document_view(self._library.document(shown)) if shown else None
-
-    def _answer(self, question: str, choice: object, answers: Sequence[Answer], strict: float) -> Answer:
-        self._engine.load()  # nothing to do, unless the background could not
-        history = [Turn(answer.question, answer) for answer in answers]
-        return self._engine.ask(question, asked(choice), history, strict=strict)
 
     def _turns(self, answers: Sequence[Answer]) -> list[TurnView]:
         documents = self._documents_of(answers)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 import uuid
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from contextlib import suppress
@@ -19,11 +18,12 @@ from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
 
-from index import DocumentRecord, Library, QuothError
+from index import DocumentRecord, Library
 from index.document import one_line
 from index.errors import DocumentNotFoundError, QuestionError
 from index.library import RemovedDocument, content_id, too_large
 from ui.errors import error_line
+from ui.jobs import AddProgress
 
 ALL = "*"
 """In a choice: every document of the library, also what is added later."""
@@ -33,10 +33,6 @@ UNDO_SECONDS = 300.0
 STAGES = {"read": "Reading", "embed": "Indexing", "store": "Saving"}
 
 Json = dict[str, Any]
-
-
-class AddCancelledError(QuothError):
-    """The person does not want the document any more."""
 
 
 class NewTitle(BaseModel):
@@ -140,7 +136,7 @@ class DocumentHandlers:
         adding = asyncio.create_task(in_thread(self._add, content, name, title, progress))
         try:
             while not adding.done():
-                yield progress.step
+                yield _step(progress)
                 await asyncio.wait([adding], timeout=PROGRESS_SECONDS)
             yield adding.result()
         finally:
@@ -188,22 +184,6 @@ class DocumentHandlers:
         self._removed.pop(token, None)
 
 
-class AddProgress:
-    """How far the adding of a file is: written by one thread, read by another, which may cancel it."""
-
-    def __init__(self) -> None:
-        self.step: Json = {"stage": STAGES["read"], "percent": None}
-        self._cancelled = threading.Event()
-
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        self.check()
-        self.step = {"stage": STAGES.get(stage, stage), "percent": 100 * done // total if total > 1 else None}
-
-    def cancel(self) -> None:
-        """Let the adding end at its next step."""
-        self._cancelled.set()
-
-    def check(self) -> None:
-        """Raises AddCancelledError when it was cancelled."""
-        if self._cancelled.is_set():
-            raise AddCancelledError("the adding was cancelled")
+def _step(progress: AddProgress) -> Json:
+    """How far it is, as the page says it."""
+    return {"stage": STAGES.get(progress.stage, progress.stage), "percent": progress.percent}

@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from platformdirs import user_data_path
-from pydantic import AfterValidator, Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from index import Library
 from index.embedding import Embedder, SentenceTransformerEmbedder
 from index.errors import QuothError
 from rag import Engine
+from rag.async_engine import SECONDS, WAITING, WORKERS
 from rag.reader import Reader
 from rag.reader.trained import TrainedReader
 
 _ENV_PREFIX = "QUOTH_"
+_SHOWN_DEFAULTS = {"": "empty", "()": "empty", "None": "empty", "False": "off"}
+
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 class SettingsError(QuothError):
     """An environment variable or a command-line option holds a value that cannot be used."""
+
+
+def _listed(value: object) -> object:
+    """Names with commas between them, as an environment variable holds them."""
+    return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 
 
 def _default_library() -> Path:
@@ -54,6 +66,36 @@ class Settings(BaseSettings):
     threads: int = Field(
         0, ge=0, le=256, description="CPU threads of the models; 0 for one a core, at most 4."
     )
+    token: SecretStr = Field(
+        SecretStr(""),
+        description="Secret that every request has to bring; needed where other machines reach the server.",
+    )
+    token_file: Path | None = Field(None, description="File that holds the token instead.")
+    hosts: Names = Field((), description="Further host names that the server is reached by, with commas.")
+    origins: Names = Field(
+        (), description="Origins of other sites whose pages may use the server (CORS), with commas."
+    )
+    max_request_kb: int = Field(
+        1_024, ge=16, le=65_536, description="Largest request that is no upload, in KB."
+    )
+    max_documents: int = Field(1_000, ge=1, description="Most documents that a question may name.")
+    max_history: int = Field(100, ge=0, description="Most earlier turns that a question may come with.")
+    max_batch: int = Field(32, ge=1, le=1_000, description="Most questions in one request.")
+    request_seconds: float = Field(
+        SECONDS, gt=0, description="Time that a request may take, and a tenth of what an upload may."
+    )
+    workers: int = Field(WORKERS, ge=1, le=64, description="Questions that are answered at the same time.")
+    queue: int = Field(WAITING, ge=0, le=10_000, description="Questions that may wait in line behind those.")
+    max_jobs: int = Field(16, ge=1, le=1_000, description="Uploads that may wait to be added.")
+    rate: int = Field(
+        3_000, ge=0, description="Requests a minute that one client may send; 0 for any number."
+    )
+    drain_seconds: float = Field(
+        10, ge=0, le=600, description="Time that a server which is stopped gives to what it is doing."
+    )
+    log_format: Literal["text", "json"] = Field(
+        "text", description="How the server logs: text for warnings alone, json with a line a request too."
+    )
     debug: bool = Field(False, description="Show the traceback of an unexpected error, and more log lines.")
 
 
@@ -70,6 +112,19 @@ def load_settings(**options: Any) -> Settings:
             _fault(str(detail["loc"][0]), detail["msg"], detail["input"], given) for detail in error.errors()
         ]
         raise SettingsError("; ".join(faults)) from None
+
+
+def token(settings: Settings) -> str:
+    """The secret that every request has to bring; empty when there is none. Raises SettingsError."""
+    if settings.token_file is None:
+        return settings.token.get_secret_value()
+    try:
+        held = settings.token_file.read_text("utf-8").strip()
+    except (OSError, UnicodeError) as error:
+        raise SettingsError(f"cannot read the token file {settings.token_file}: {error}") from None
+    if not held:
+        raise SettingsError(f"the token file {settings.token_file} is empty; write the token into it")
+    return held
 
 
 def embedder(settings: Settings) -> Embedder:
@@ -116,7 +171,7 @@ def default_text(setting: str) -> str:
     field = Settings.model_fields[setting]
     if field.default_factory is not None:
         return "in the user's data folder"
-    return {"": "empty", "False": "off"}.get(str(field.default), str(field.default))
+    return _SHOWN_DEFAULTS.get(str(field.default), str(field.default))
 
 
 def _fault(setting: str, reason: str, value: object, given: dict[str, Any]) -> str:

@@ -7,14 +7,24 @@ import logging
 import threading
 from collections.abc import Callable
 
+from anyio.to_thread import run_sync as in_thread
+
 from index import Library, QuothError
 from index.errors import ModelError
 from rag import Engine
+from rag.async_engine import EngineBusyError
 
 log = logging.getLogger(__name__)
 
+MODEL_WAIT_SECONDS = 60.0
+"""That a question waits for the models."""
+
 POLL_SECONDS = 0.05
 """How often a waiting request looks whether loading is done; events would bind this to one event loop."""
+
+
+class ModelLoadingError(EngineBusyError):
+    """The models were not loaded in the time that a request waits for them."""
 
 
 class Startup:
@@ -45,6 +55,17 @@ class Startup:
         if self._thread.is_alive():
             self._thread.join(timeout)
         return not self._thread.is_alive()
+
+    async def prepare(self) -> None:
+        """What a question waits for: that loading is over. What the background could not load is loaded now.
+
+        Raises ModelLoadingError and ModelError.
+        """
+        if self.ready:
+            return
+        if not await self.finished(MODEL_WAIT_SECONDS):
+            raise ModelLoadingError("The models are still being loaded: ask again in a moment.")
+        await in_thread(self._engine.load)
 
     def _run(self) -> None:
         try:
