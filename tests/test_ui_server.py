@@ -31,7 +31,7 @@ from index.errors import (
     WeightsDamagedError,
 )
 from rag import Answer, Engine, Quote
-from ui.access import SECURITY_HEADERS
+from ui.guard import SECURITY_HEADERS
 from ui.server import PortInUseError, create_app, serve
 from ui.settings import Settings
 

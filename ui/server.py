@@ -19,9 +19,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from index import Library, QuothError
 from rag import Engine
-from ui.access import Access, Guard, SecurityHeaders
 from ui.api import PATHS, create_api
 from ui.documents import create_documents_api
+from ui.guard import Access, Guard, SecurityHeaders
 from ui.limits import BodyLimit, RateLimit
 from ui.observation import Observed, log_as
 from ui.problems import with_problems
