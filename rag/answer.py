@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
 
 from index.document import Document
+
+
+def whole(number: object) -> object:
+    """JSON knows no difference between 7 and 7.0."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
+# What comes in as JSON is held to these; a program that makes its own values is trusted.
+Question = Annotated[str, Field(json_schema_extra={"minLength": 1, "pattern": r"\S"})]
+Offset = Annotated[int, Field(strict=True, ge=0, le=2**40), BeforeValidator(whole)]
+Chance = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
 
 Status = Literal["answered", "unsure", "not_found", "empty"]
 
@@ -29,13 +42,13 @@ class Quote:
     """An exact piece of a document: `document.text[start:end] == text`, always."""
 
     document_id: str
-    start: int
-    end: int
+    start: Offset
+    end: Offset
     text: str
     section: tuple[str, ...]  # headings, outermost first; never empty
-    focus: tuple[int, int] | None  # offsets in the document, inside start:end: what answers most directly
-    score: float  # the reader's chance that this sentence answers the question, 0 to 1
-    context: tuple[int, int] | None = (
+    focus: tuple[Offset, Offset] | None  # inside start:end, in the document: what answers most directly
+    score: Chance  # the reader's chance that this sentence answers the question, 0 to 1
+    context: tuple[Offset, Offset] | None = (
         None  # what it leans on: the sentence before, the question, a table's header
     )
     place: str | None = None  # page or time in the source, where it has them: "p. 4", "12:31"
@@ -58,7 +71,7 @@ class Answer:
     question: str  # as asked
     resolved_question: str  # what was searched: the question, or with the one that it leans on in brackets
     status: Status
-    confidence: float  # calibrated probability that the first quote or lead answers the question, 0 to 1
+    confidence: Chance  # calibrated probability that the first quote or lead answers the question, 0 to 1
     quotes: tuple[Quote, ...] = ()
     leads: tuple[Quote, ...] = ()
     resolution: ResolutionKind = "standalone"  # whether and why something else than the question was searched
@@ -68,5 +81,5 @@ class Answer:
 class Turn:
     """One earlier question of a conversation with its answer, oldest first in a history."""
 
-    question: str
+    question: Question
     answer: Answer | None = None

@@ -79,14 +79,12 @@ class Access:
         """Whether it was sent to a name of this server (else a site rebinds its own name to this address),
         and by a page of it, of a named origin, or by no page."""
         host = headers.get("host", "")
+        senders = set(headers.getlist("origin")) - self.origins
         try:
             name = urlsplit(f"//{host}").hostname or ""
+            return self._is_known(name) and all(urlsplit(sender).netloc == host for sender in senders)
         except ValueError:
             return False
-        senders = headers.getlist("origin")
-        return self._is_known(name) and all(
-            origin in self.origins or urlsplit(origin).netloc == host for origin in senders
-        )
 
     def _is_known(self, name: str) -> bool:
         if name in self.hosts or (self.host in LOOPBACK and name in LOOPBACK):

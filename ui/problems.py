@@ -28,6 +28,7 @@ from index.errors import (
     UnsupportedFormatError,
 )
 from rag.async_engine import EngineBusyError
+from ui.errors import public_line
 from ui.jobs import AddingBusyError, JobNotFoundError
 
 RETRY_AFTER_SECONDS = 10
@@ -113,12 +114,12 @@ def _status_and_detail(error: Exception) -> tuple[HTTPStatus, str]:
     match error:
         case QuothError():
             kinds = (status for kind, status in STATUS_OF_ERROR if isinstance(error, kind))
-            return next(kinds, HTTPStatus.INTERNAL_SERVER_ERROR), str(error)
+            return next(kinds, HTTPStatus.INTERNAL_SERVER_ERROR), public_line(error)
         case RequestValidationError():
             return HTTPStatus.UNPROCESSABLE_ENTITY, _validation_line(error.errors())
         case HTTPException():
             return HTTPStatus(error.status_code), str(error.detail)
-    return HTTPStatus.INTERNAL_SERVER_ERROR, "The server met an unexpected error; its log says what."
+    return HTTPStatus.INTERNAL_SERVER_ERROR, public_line(error)
 
 
 def _validation_line(errors: Sequence[Any]) -> str:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
 from fastapi_offline import FastAPIOffline
+from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from ui.api.asking import create_asking_router
 from ui.api.documents import create_documents_router
 from ui.api.records import create_records_router
 from ui.api.state import create_state_router
-from ui.problems import DOCUMENTED, with_problems
+from ui.problems import DOCUMENTED, problem_response, with_problems
 from ui.service import Service
 
 PATHS = ("/api/", "/healthz", "/readyz", "/metrics")
@@ -43,4 +48,18 @@ def create_api(service: Service) -> FastAPI:
         create_state_router(service),
     ):
         api.include_router(router)
+    api.add_exception_handler(HTTPStatus.METHOD_NOT_ALLOWED, _not_allowed)
     return with_problems(api)
+
+
+async def _not_allowed(request: Request, error: Exception) -> Response:
+    """405 with all the methods of the path: each route by itself names only its own."""
+    paths = request.app.openapi()["paths"]
+    allowed = {
+        method.upper()
+        for path, methods in paths.items()
+        if compile_path(path)[0].match(request.url.path)
+        for method in methods
+    }
+    headers = {"Allow": ", ".join(sorted(allowed))}
+    return problem_response(HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers=headers))

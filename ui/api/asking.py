@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
-from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter
 
 from index.errors import QuestionError
 from rag import Answer, Quote, Turn
+from rag.answer import Chance, Question, whole
 from rag.async_engine import StageDone
+from rag.engine import MAX_LIMIT
 from rag.retrieval import Hit
 from ui.api.body import PREFIX, Body, unless_gone
 from ui.problems import Problem, problem_of
@@ -30,10 +32,10 @@ class AskRequest(Body):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"question": RADAR}]})
 
-    question: str
+    question: Question
     documents: tuple[str, ...] | None = None
     history: tuple[Turn, ...] = ()
-    strict: float | None = Field(None, ge=0, le=1, allow_inf_nan=False)
+    strict: Chance | None = None
 
 
 class BatchRequest(Body):
@@ -61,9 +63,9 @@ class SearchRequest(Body):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"question": "radar and lidar", "limit": 3}]})
 
-    question: str
+    question: Question
     documents: tuple[str, ...] | None = None
-    limit: int = Field(10, ge=1, le=100)
+    limit: Annotated[int, Field(strict=True, ge=1, le=MAX_LIMIT), BeforeValidator(whole)] = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +106,17 @@ each quote or lead as it was decided, at last `answer`: the object that `POST /a
 `error`, a problem.
 """
 
+_EVENT = {
+    "type": "object",
+    "required": ["event", "data"],
+    "properties": {
+        "event": {"enum": ["stage", "quote", "answer", "error"]},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+}
+
 _STREAMED: dict[int | str, dict[str, Any]] = {
-    200: {"description": STREAM_EVENTS, "content": {"text/event-stream": {"schema": {"type": "string"}}}}
+    200: {"description": STREAM_EVENTS, "content": {"text/event-stream": {"schema": _EVENT}}}
 }
 
 

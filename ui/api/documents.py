@@ -19,7 +19,7 @@ from starlette.datastructures import UploadFile
 
 from index import Document, DocumentRecord, Library
 from index.document import one_line
-from index.errors import DocumentNotFoundError, QuestionError
+from index.errors import DocumentNotFoundError
 from index.library import MAX_TITLE_CHARS, too_large
 from ui.api.body import (
     PREFIX,
@@ -42,7 +42,7 @@ KEPT_IN_MEMORY = 2**20
 MAX_WAIT_SECONDS = 60.0
 
 Limit = Annotated[int, Query(ge=1, le=1_000, description="Most items in one response.")]
-Offset = Annotated[int, Query(ge=0, le=2**31, description="Items to leave out.")]
+Skipped = Annotated[int, Query(ge=0, le=2**31, description="Items to leave out.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ def create_documents_router(service: Service) -> APIRouter:
 
     @router.get("/documents", tags=["documents"], response_model=list[DocumentRecord], responses=_UNCHANGED)
     def list_documents(
-        request: Request, limit: Limit = 100, offset: Offset = 0, if_none_match: IfNoneMatch = None
+        request: Request, limit: Limit = 100, offset: Skipped = 0, if_none_match: IfNoneMatch = None
     ) -> Response:
         """The documents, oldest first. `Link` leads to the next page, `X-Total-Count` is all of them."""
         items, headers = page_of(library.documents(), limit, offset, request)
@@ -175,11 +175,9 @@ def create_documents_router(service: Service) -> APIRouter:
         end: Annotated[int | None, Query(ge=0, le=2**31)] = None,
         if_none_match: IfNoneMatch = None,
     ) -> Response:
-        """The text that all offsets count in; of `start:end` when they are given."""
-        text = library.document(document_id).text
-        if not start <= (len(text) if end is None else end) <= len(text):
-            raise QuestionError(f"{start}:{end} is no part of the {len(text):,} characters of this document")
-        return tagged_content(text[start:end].encode(), "text/plain; charset=utf-8", if_none_match)
+        """The text that all offsets count in, or what there is of it at `start:end`."""
+        text = library.document(document_id).text[start:end]
+        return tagged_content(text.encode(), "text/plain; charset=utf-8", if_none_match)
 
     @router.get(
         "/documents/{document_id}/outline",
@@ -194,7 +192,7 @@ def create_documents_router(service: Service) -> APIRouter:
 
     @router.get("/jobs", tags=["jobs"])
     def list_jobs(
-        request: Request, response: Response, limit: Limit = 100, offset: Offset = 0
+        request: Request, response: Response, limit: Limit = 100, offset: Skipped = 0
     ) -> list[JobStatus]:
         """The uploads, newest first."""
         shown, headers = page_of(list(jobs)[::-1], limit, offset, request)
@@ -206,7 +204,7 @@ def create_documents_router(service: Service) -> APIRouter:
         """How far an upload is."""
         return job_status(library, jobs.get(job_id))
 
-    @router.delete("/jobs/{job_id}", tags=["jobs"], status_code=HTTPStatus.ACCEPTED)
+    @router.post("/jobs/{job_id}/cancel", tags=["jobs"])
     async def cancel_job(job_id: str) -> JobStatus:
         """Cancel an upload: it ends at its next step, and the library stays as it was. One that is over stays
         as it is."""
@@ -272,12 +270,13 @@ async def _received(request: Request, name: str, limit: int) -> tuple[str, IO[by
         return one_line(name), await _spooled(name, request.stream(), limit)
     form = await request.form(max_files=1, max_fields=10)
     file = form.get("file")
-    if not isinstance(file, UploadFile):
-        missing = {"loc": ("body", "file"), "msg": "a form needs one file in the field `file`"}
-        raise RequestValidationError([missing])
-    if (file.size or 0) > limit:
+    if isinstance(file, UploadFile) and (file.size or 0) <= limit:
+        return one_line(file.filename or name), file.file
+    await form.close()
+    if isinstance(file, UploadFile):
         raise too_large(file.filename or name, file.size or 0, limit)
-    return one_line(file.filename or name), file.file
+    missing = {"loc": ("body", "file"), "msg": "a form needs one file in the field `file`"}
+    raise RequestValidationError([missing])
 
 
 async def _spooled(name: str, chunks: AsyncIterable[bytes], limit: int) -> IO[bytes]:

@@ -11,11 +11,12 @@ from pydantic import ConfigDict, Field
 from index import FeedbackRecord
 from index.feedback import MAX_DOCUMENTS, Verdict
 from rag import Answer
+from rag.answer import Offset
 from rag.feedback import give_feedback, to_squad
 from rag.record import MAX_TURNS, CitedAnswer, Record, checked
 from rag.verification import Check, verify
 from ui.api.body import PREFIX, Body, page_of
-from ui.api.documents import Limit, Offset
+from ui.api.documents import Limit, Skipped
 from ui.service import Service
 
 
@@ -32,8 +33,8 @@ class SelectedText(Body):
     """A piece of a document: the whole sentences that it touches count."""
 
     document_id: str
-    start: int = Field(ge=0, le=2**40)
-    end: int = Field(ge=0, le=2**40)
+    start: Offset
+    end: Offset
 
 
 class FeedbackRequest(Body):
@@ -69,7 +70,7 @@ def create_records_router(service: Service) -> APIRouter:
 
     @router.get("/feedback", tags=["feedback"])
     def list_feedback(
-        request: Request, response: Response, limit: Limit = 100, offset: Offset = 0
+        request: Request, response: Response, limit: Limit = 100, offset: Skipped = 0
     ) -> list[FeedbackRecord]:
         """What was said, oldest first."""
         items, headers = page_of(library.feedback(), limit, offset, request)
