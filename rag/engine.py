@@ -53,6 +53,11 @@ class Engine:
         self._ready = False
 
     @property
+    def library(self) -> Library:
+        """What the questions are answered from."""
+        return self._library
+
+    @property
     def reader(self) -> Reader:
         """What reads the passages; its fingerprint names the weights."""
         return self._reader
