@@ -9,12 +9,15 @@ import tomllib
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from index import Library
+from rag import Engine
 from ui.cli import cli
 from ui.settings import Settings, default_text, env_name
 
@@ -22,6 +25,8 @@ ROOT = Path(__file__).parent.parent
 LAYERS = ("index", "rag", "ui")  # each may import itself and those before it
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONSTRAINTS = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+PYTHON_PAGE = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+PYTHON_EXAMPLES = re.findall(r"```python\n(.*?)```", PYTHON_PAGE, re.DOTALL)
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 SOURCES = sorted(path for layer in LAYERS for path in (ROOT / layer).rglob("*.py"))
 STATIC = sorted((ROOT / "ui" / "static").iterdir())
@@ -113,6 +118,27 @@ def test_the_readme_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     names: dict[str, object] = {}
     exec(compile(example, "README.md", "exec"), names)
     assert "quote" in names, "the example found neither quotes nor leads"
+
+
+@pytest.mark.model
+def test_the_examples_of_the_python_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    for example in PYTHON_EXAMPLES:
+        if "rag.adapters" not in example:
+            exec(compile(example, "python.md", "exec"), names)
+    names["library"].close()
+
+
+@pytest.mark.model
+@pytest.mark.parametrize(
+    ("adapter", "framework"),
+    [("langchain", "langchain_core"), ("llamaindex", "llama_index.core"), ("haystack", "haystack")],
+)
+def test_the_examples_of_the_adapters_run(real_library: Library, adapter: str, framework: str) -> None:
+    pytest.importorskip(framework, reason="needs pip install 'quoth[adapters]', too large for every run")
+    (example,) = [each for each in PYTHON_EXAMPLES if f"from rag.adapters.{adapter} import" in each]
+    exec(compile(example, "python.md", "exec"), {"engine": Engine(real_library)})
 
 
 def test_the_newest_version_of_the_changelog_is_the_package() -> None:

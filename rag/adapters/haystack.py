@@ -30,9 +30,9 @@ class QuothRetriever:
         self._engine = engine
         self._options: dict[str, Any] = {"documents": documents, "limit": limit, "quotes": quotes}
 
-    def warm_up(self) -> None:
-        """Load the models. Raises ModelError."""
-        self._engine.load()
+    def close(self) -> None:
+        """Close the library, as Haystack's retrievers close their stores."""
+        self._engine.library.close()
 
     @component.output_types(documents=list[Document])
     def run(self, query: str) -> dict[str, list[Document]]:
