@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 
-from index import Library
+from index import Document, Library
 from index.errors import QuestionError, QuothError
 from rag.answer import Answer, Quote, Turn
 from rag.conversation import MAX_TURNS, is_small_talk, resolve
@@ -51,6 +51,11 @@ class Engine:
         self._max_question_chars = max_question_chars
         self._strict = strict
         self._ready = False
+
+    @property
+    def library(self) -> Library:
+        """What the questions are answered from."""
+        return self._library
 
     @property
     def reader(self) -> Reader:
@@ -110,7 +115,7 @@ class Engine:
             reading = self._reader.read(found, meant.quoted)
         with _timed("select", on_stage):
             status, quotes = select(reading, self._reader.operating_point.moved(strict))
-            check_exact(quotes, self._library)
+            check_exact(quotes, {span.hit.document.id: span.hit.document for span in reading.spans})
         shown = {"quotes" if status == "answered" else "leads": quotes}
         return Answer(question, meant.question, status, reading.confidence, **shown, resolution=meant.kind)
 
@@ -165,10 +170,13 @@ class Engine:
         return list(dict.fromkeys(documents))
 
 
-def check_exact(quotes: Sequence[Quote], library: Library) -> None:
-    """Raise InexactQuoteError unless every quote stands in its document exactly as it says."""
+def check_exact(quotes: Sequence[Quote], documents: Mapping[str, Document]) -> None:
+    """Raise InexactQuoteError unless every quote stands in its document (by id) exactly as it says.
+
+    The documents are those that were read: others may be removing them from the library meanwhile.
+    """
     for quote in quotes:
-        document = library.document(quote.document_id)
+        document = documents[quote.document_id]
         if not quote.is_exact(document):
             raise InexactQuoteError(
                 f"a quote at {quote.start}:{quote.end} of {document.title!r} is not exact; please report this"

@@ -84,3 +84,14 @@ print(gradio.analytics.analytics_enabled(), hub.HF_HUB_DISABLE_TELEMETRY)
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
     )
     assert result.stdout.split() == ["False", "True"]
+
+
+def test_the_reader_reports_to_nobody(tmp_path: Path) -> None:
+    """ONNX Runtime's reports go past Python's sockets; what it would send waits in the home folder first."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("ORT_", "XDG_"))}
+    subprocess.run(
+        [sys.executable, "-c", "from rag.reader.trained import TrainedReader; TrainedReader().load()"],
+        env=environment | {"HOME": str(tmp_path)},
+        check=True,
+    )
+    assert list(tmp_path.rglob("*")) == []

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
@@ -202,14 +203,34 @@ def test_a_reader_that_fails_is_no_abstention(library: Library) -> None:
 def test_an_inexact_quote_never_leaves(library: Library) -> None:
     document = library.add(b"Cats\n\nCats sleep sixteen hours a day.", name="cats.txt")
     (quote,) = shown(Engine(library).ask("How long do cats sleep?"))
-    check_exact([quote], library)
+    check_exact([quote], {document.id: document})
     for wrong in (
         dataclasses.replace(quote, start=quote.start + 1),
         dataclasses.replace(quote, text=quote.text + " "),
         dataclasses.replace(quote, focus=(0, len(document.text))),
     ):
         with pytest.raises(InexactQuoteError):
-            check_exact([wrong], library)
+            check_exact([wrong], {document.id: document})
+
+
+def test_threads_that_ask_add_and_remove_get_the_answers_of_one(library: Library) -> None:
+    kept = library.add(REPEATS.encode(), name="repeats.txt")
+    engine = Engine(library)
+
+    def work(number: int) -> list[Answer]:
+        answers = []
+        for _ in range(2):
+            own = library.add(f"Page {number}\n\nCat {number} sleeps {number} hours.".encode(), name="p.txt")
+            answers.append(engine.ask(f"How long does cat {number} sleep?", [own.id]))
+            answers.append(engine.ask("Why do cats sleep?", [kept.id]))
+            assert shown(engine.ask("Which cat sleeps?"))  # of all that the others add and remove meanwhile
+            library.remove(own.id)
+        return answers
+
+    alone = [work(number) for number in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(work, range(8))) == alone
+    assert [record.id for record in library.documents()] == [kept.id]
 
 
 # The bundled summary, with the real model

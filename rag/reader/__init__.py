@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from rag.answer import Quote, Status
 from rag.retrieval import Hit, Retrieved
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # ONNX Runtime reports to its maker unless told not to
 
 
 @dataclass(frozen=True, slots=True, eq=False)
