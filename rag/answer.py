@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from index.document import Document
 
@@ -15,8 +15,18 @@ def whole(number: object) -> object:
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
+def _not_blank(question: str) -> str:
+    if not question.strip():
+        raise ValueError("the question is blank; type what you want to know")
+    return question
+
+
 # What comes in as JSON is held to these; a program that makes its own values is trusted.
-Question = Annotated[str, Field(json_schema_extra={"minLength": 1, "pattern": r"\S"})]
+Question = Annotated[
+    str,
+    AfterValidator(_not_blank),
+    Field(json_schema_extra={"minLength": 1, "pattern": r"[^\s\u001c-\u001f\u0085]"}),
+]
 Offset = Annotated[int, Field(strict=True, ge=0, le=2**40), BeforeValidator(whole)]
 Chance = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
 

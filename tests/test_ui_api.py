@@ -92,11 +92,10 @@ def test_a_stream_that_breaks_says_so(library: Library) -> None:
 
 
 def test_a_batch_gives_every_question_its_answer_or_its_problem(client: TestClient) -> None:
-    batch = {"questions": [{"question": RADAR}, {"question": ""}, {"question": RADAR, "documents": ["x"]}]}
-    first, second, third = client.post("/api/v1/ask/batch", json=batch).json()
-    assert first == {"answer": client.post("/api/v1/ask", json={"question": RADAR}).json(), "problem": None}
-    assert (second["answer"], second["problem"]["status"]) == (None, 422)
-    assert third["problem"]["status"] == 404
+    batch = {"questions": [{"question": RADAR, "documents": ["x"]}, {"question": RADAR}]}
+    first, second = client.post("/api/v1/ask/batch", json=batch).json()
+    assert (first["answer"], first["problem"]["status"]) == (None, 404)
+    assert second == {"answer": client.post("/api/v1/ask", json={"question": RADAR}).json(), "problem": None}
 
 
 def test_a_batch_has_its_bound(client: TestClient) -> None:
@@ -145,7 +144,7 @@ def test_a_document_comes_and_goes(client: TestClient, library: Library) -> None
     at = added.headers["location"]
     assert client.get(at).json() == job["document"] == asdict(library.documents()[-1])
     assert client.get(f"{at}/text").text == library.document(job["document"]["id"]).text
-    assert client.get(f"{at}/text", params={"start": 2, "end": 6}).text == "Bees"
+    assert client.get(f"{at}/text", params={"end": 4}).text == "Bees"
     (section,) = client.get(f"{at}/outline").json()
     assert (section["path"], section["n_sentences"]) == (["Bees"], 2)
     assert client.patch(at, json={"title": "Of bees"}).json()["title"] == "Of bees"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,12 @@ OpenPage = Callable[..., Page]
 expect.set_options(timeout=20_000)
 
 
+@cache
+def shared_reader() -> TrainedReader:
+    """One for all tests: its network takes 60 MB."""
+    return TrainedReader()
+
+
 @dataclass
 class SteeredReader:
     """The shipped reader; it loads when `loaded` is set, fails and decides as it is told to."""
@@ -56,7 +63,7 @@ class SteeredReader:
     load_error: Exception | None = None
     read_error: Exception | None = None
     decides: OperatingPoint | None = None
-    inner: TrainedReader = field(default_factory=TrainedReader)
+    inner: TrainedReader = field(default_factory=shared_reader)
 
     @property
     def fingerprint(self) -> str:
