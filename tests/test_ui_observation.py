@@ -83,8 +83,9 @@ def test_no_line_holds_what_was_asked_or_read(
 
 
 def test_a_line_of_text_ends_with_its_request(library: Library, capsys: pytest.CaptureFixture[str]) -> None:
-    (first, *_) = logged(library, capsys, "text", RuntimeError("broken"))
-    assert first.startswith("quoth: the server met an unexpected error")
+    lines = logged(library, capsys, "text", RuntimeError("broken"))
+    assert lines[0].startswith("quoth: the server met an unexpected error")
+    assert any(line.endswith("[request mine]") for line in lines)
 
 
 def test_nothing_is_said_while_all_is_well(library: Library, capsys: pytest.CaptureFixture[str]) -> None:

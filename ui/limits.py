@@ -24,6 +24,10 @@ HEARD_OUT = 4
 """So many times what is allowed is read of an upload, most of it dropped: who is refused while sending may
 never read why. A handler that reads the document says how large that may be."""
 
+CONVERSATION = "/gradio_api/"
+CONVERSATION_FACTOR = 16
+"""The page sends the conversation along: so many times what another request may hold."""
+
 SLOW_UPLOAD = 10
 """So many times the time of another request an upload may take."""
 
@@ -61,19 +65,19 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        is_upload = scope["method"] == "POST" and scope["path"].rstrip("/") in UPLOADS
-        largest, seconds = self._bounds(is_upload)
+        largest, seconds = self._bounds(scope["method"], scope["path"])
         if _announced(Headers(scope=scope)) > largest:
             await problem_response(_too_large(largest))(scope, receive, send)
             return
         await self._app(scope, _bounded(receive, largest, seconds), send)
 
-    def _bounds(self, is_upload: bool) -> tuple[int, float]:
+    def _bounds(self, method: str, path: str) -> tuple[int, float]:
         """Bytes and seconds."""
-        if is_upload:
-            most = HEARD_OUT * self._settings.max_document_mb * 2**20
-            return most, self._settings.request_seconds * SLOW_UPLOAD
-        return self._settings.max_request_kb * 2**10, self._settings.request_seconds
+        settings = self._settings
+        if method == "POST" and path.rstrip("/") in UPLOADS:
+            return HEARD_OUT * settings.max_document_mb * 2**20, settings.request_seconds * SLOW_UPLOAD
+        factor = CONVERSATION_FACTOR if path.startswith(CONVERSATION) else 1
+        return factor * settings.max_request_kb * 2**10, settings.request_seconds
 
 
 def _announced(headers: Headers) -> int:

@@ -88,7 +88,7 @@ class Settings(BaseSettings):
     queue: int = Field(WAITING, ge=0, le=10_000, description="Questions that may wait in line behind those.")
     max_jobs: int = Field(16, ge=1, le=1_000, description="Uploads that may wait to be added.")
     rate: int = Field(
-        3_000, ge=0, description="Requests a minute that one client may send; 0 for any number."
+        6_000, ge=0, description="Requests a minute that one client may send; 0 for any number."
     )
     drain_seconds: float = Field(
         10, ge=0, le=600, description="Time that a server which is stopped gives to what it is doing."
