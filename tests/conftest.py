@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 BUNDLED_BYTES = files("index.corpus").joinpath(BUNDLED).read_bytes()
 
+GERMAN = (
+    "Im Frühling steigt der Fluss, und niemand pflügt vor dem Mai. Die Mühle wurde vor Jahren verkauft, "
+    "aber ihr Rad dreht sich noch immer, wenn das Wasser hoch genug steht."
+)
+
 
 def document_of(text: str, name: str = "test.txt") -> Document:
     """The document that a file with this text becomes."""

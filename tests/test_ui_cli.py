@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from conftest import GERMAN
 from pydantic import TypeAdapter
 
 from index import Excerpt, Feedback, Library
@@ -122,6 +123,31 @@ def test_add_as_json_has_an_entry_for_every_file(quoth: Quoth, note: Path, tmp_p
     assert result.exit_code == 1
     assert good["file"] == str(note)
     assert set(bad) == {"file", "error"}
+
+
+@pytest.fixture
+def german(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """Two German files, and a model that knows English."""
+    monkeypatch.setattr(FakeEmbedder, "languages", {"en"})
+    files = [tmp_path / "german" / name for name in ("fluss.md", "bach.md")]
+    files[0].parent.mkdir()
+    for file in files:
+        file.write_text(f"# {file.stem}\n\n{GERMAN}\n", encoding="utf-8")
+    return [str(file) for file in files]
+
+
+def test_a_language_that_the_model_does_not_know_is_told_once(
+    quoth: Quoth, german: list[str], note: Path
+) -> None:
+    result = quoth("add", str(note), *german)
+    assert result.exit_code == 0
+    assert one_line(result.stderr).startswith(
+        "quoth: fluss.md seems to be in German, and the model knows English"
+    )
+    assert len(listed(quoth)) == 4
+    result = quoth("add", "--json", str(note), *german)
+    assert [entry["language"] for entry in json.loads(result.stdout)] == [None, "de", "de"]
+    assert "fluss.md" in one_line(result.stderr)
 
 
 def test_a_file_larger_than_the_setting_allows(
@@ -324,12 +350,13 @@ def test_a_watched_folder_is_followed_until_ctrl_c(quoth: Quoth, tmp_path: Path)
     assert [record["name"] for record in listed(quoth)][1:] == ["other.txt"]
 
 
+def interrupt(_: float) -> None:
+    raise KeyboardInterrupt
+
+
 def test_events_of_a_watched_folder_as_json(
     quoth: Quoth, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(_: float) -> None:
-        raise KeyboardInterrupt
-
     monkeypatch.setattr("index.watching.time.sleep", interrupt)
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "note.txt").write_text(NOTE)
@@ -340,6 +367,15 @@ def test_events_of_a_watched_folder_as_json(
     assert (failed["kind"], added["kind"]) == ("failed", "added")
     assert "blank.txt" in failed["error"]
     assert added["path"] == str(tmp_path / "notes" / "note.txt")
+
+
+def test_the_language_of_a_watched_folder_is_told_once(
+    quoth: Quoth, german: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("index.watching.time.sleep", interrupt)
+    result = quoth("add", "--watch", "--json", str(Path(german[0]).parent))
+    assert [json.loads(line)["language"] for line in result.stdout.splitlines()] == ["de", "de"]
+    assert "bach.md seems to be in German" in one_line(result.stderr)
 
 
 def test_a_file_is_not_watched(quoth: Quoth, note: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import GERMAN
 from starlette.testclient import TestClient
 
 import ui.documents
@@ -61,10 +62,17 @@ def test_a_file_is_added_step_by_step(client: TestClient, library: Library) -> N
     *steps, last = add(client)
     assert steps[0] == {"stage": "Reading", "percent": None}
     (record,) = library.documents()
-    assert last == {"added": record.id, "title": "Bees", "known": False}
+    assert last == {"added": record.id, "title": "Bees", "known": False, "notice": None}
     assert client.get("/documents").json() == [
         {"id": record.id, "title": "Bees", "name": "bees.md", "sentences": 1}
     ]
+
+
+def test_a_language_that_the_model_does_not_know_is_noticed(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeEmbedder, "languages", {"en"})
+    assert "bees.md seems to be in German" in add(client, GERMAN)[-1]["notice"]
 
 
 def test_progress_is_told_in_percent() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import GERMAN
 from playwright.sync_api import Locator, Page, expect
 from ui_fixtures import IN_BROWSER, PHONE, OpenPage, ask, served, upload
 
@@ -119,6 +120,18 @@ def test_many_files_are_added_one_after_another_and_a_bad_one_says_why(
     expect(page.get_by_label("Your question")).to_be_focused()
     expect(page.locator(".page .title")).to_have_text("Moths")
     expect(opener(page)).to_have_text("2 of 5 documents")
+
+
+def test_a_language_that_the_model_does_not_know_is_noticed_once(
+    open_page: OpenPage, url: str, held: HeldEmbedder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(held, "languages", frozenset({"en"}))
+    page = open_page(url)
+    upload(page, *written(tmp_path, fluss=GERMAN, bach=f"{GERMAN} Der Bach auch."))
+    expect(summary(page)).to_have_text(re.compile("^Added 2 documents"))
+    expect(page.get_by_role("alert")).to_have_text(re.compile("^fluss.md seems to be in German"))
+    page.get_by_role("button", name="Dismiss: fluss.md").click()
+    expect(page.get_by_role("alert")).to_have_count(0)
 
 
 def test_one_is_cancelled_another_waits_and_questions_are_answered_meanwhile(

@@ -31,6 +31,7 @@ from index.errors import (
     TitleError,
 )
 from index.health import Check, run_check
+from index.language import foreign_line, language_of
 from index.store import require_library
 from index.watching import Event, watch
 from rag.answer import Answer, Turn
@@ -301,9 +302,10 @@ def _read_record(file: Path) -> Record:
 def add(
     ctx: click.Context, files: tuple[Path, ...], watching: bool, as_json: bool, settings: Settings
 ) -> None:
-    """Add text and Markdown files to the library.
+    """Add files to the library.
 
     A file that cannot be added gets a line that says why; the others are added. Exit code 1 when any failed.
+    The first that is in a language which the model does not know gets a line that says so.
 
     With --watch, name folders: what is new in them is added, a changed file replaces its earlier version, and
     what is removed from them is removed from the library. A document that no such folder brought stays.
@@ -318,15 +320,18 @@ def add(
         if watching:
             _watch(library, files, as_json=as_json)
             return
-        results = [_add_file(library, path, quiet=as_json) for path in files]
+        results, warned = [], False
+        for path in files:
+            results.append(_add_file(library, path, quiet=as_json))
+            warned = warned or _warn_of_language(library, path, results[-1].get("language"))
     if as_json:
         _print_json(results)
     if any("error" in result for result in results):
         ctx.exit(EXIT_ERROR)
 
 
-def _add_file(library: Library, path: Path, *, quiet: bool) -> dict[str, object]:
-    """What became of one file: its document's id, title and whether it is new, or the error."""
+def _add_file(library: Library, path: Path, *, quiet: bool) -> dict[str, Any]:
+    """What became of one file: its document's id, title, language and whether it is new, or the error."""
     known = {record.id for record in library.documents()}
     try:
         with terminal.progress(path.name) as update:
@@ -337,7 +342,21 @@ def _add_file(library: Library, path: Path, *, quiet: bool) -> dict[str, object]
     is_new = document.id not in known
     if not quiet:
         terminal.print_line(_added_line(document, is_new))
-    return {"file": str(path), "id": document.id, "title": document.title, "new": is_new}
+    return {
+        "file": str(path),
+        "id": document.id,
+        "title": document.title,
+        "language": language_of(document),
+        "new": is_new,
+    }
+
+
+def _warn_of_language(library: Library, path: Path, language: str | None) -> bool:
+    """Whether there was something to say: once a run is enough."""
+    line = foreign_line(path.name, language, library.embedder)
+    if line:
+        _Failure(line).show()
+    return line is not None
 
 
 def _added_line(document: Document, is_new: bool) -> str:
@@ -347,6 +366,7 @@ def _added_line(document: Document, is_new: bool) -> str:
 
 def _watch(library: Library, folders: Sequence[Path], *, as_json: bool) -> None:
     """Tell what becomes of the folders' files, a line each, until Ctrl-C."""
+    warned = False
     with suppress(KeyboardInterrupt):
         for event in watch(library, folders, terminal.progress):
             if as_json:
@@ -355,6 +375,7 @@ def _watch(library: Library, folders: Sequence[Path], *, as_json: bool) -> None:
                 _Failure(event.error).show()
             else:
                 terminal.print_line(_event_line(event))
+            warned = warned or _warn_of_language(library, event.path, event.language)
 
 
 def _event_line(event: Event) -> str:

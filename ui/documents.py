@@ -21,6 +21,7 @@ from starlette.requests import ClientDisconnect
 from index import DocumentRecord, Library
 from index.document import one_line
 from index.errors import DocumentNotFoundError, QuestionError
+from index.language import foreign_line, language_of
 from index.library import RemovedDocument, content_id, too_large
 from ui.errors import error_line
 from ui.jobs import AddProgress
@@ -146,7 +147,7 @@ class DocumentHandlers:
         document_id = content_id(content)
         known = self._holds(document_id)
         try:
-            self._library.add(content, name=name, progress=progress)
+            document = self._library.add(content, name=name, progress=progress)
             if title.strip() and not known:
                 self._library.rename(document_id, title)
             progress.check()
@@ -154,6 +155,7 @@ class DocumentHandlers:
                 "added": document_id,
                 "title": one_line(self._library.document(document_id).title),
                 "known": known,
+                "notice": foreign_line(one_line(name), language_of(document), self._library.embedder),
             }
         except Exception as error:
             if not known:

@@ -44,7 +44,7 @@ const cancel = (job) => {
   drop(job.node);
 };
 
-const fail = (job, line) => {
+const note = (job, line) => {
   const node = make(
     "li",
     { className: "failed" },
@@ -52,6 +52,10 @@ const fail = (job, line) => {
     closer("Dismiss", `Dismiss: ${job.name}`, () => drop(node)),
   );
   job.node.after(node);
+};
+
+const fail = (job, line) => {
+  note(job, line);
   drop(job.node);
 };
 
@@ -119,6 +123,7 @@ const run = async () => {
     const result = await carry(job);
     if (!result) continue;
     tell("added", { id: result.added, first: done.length === 0 });
+    if (result.notice && !done.some(({ notice }) => notice)) note(job, result.notice); // once is enough
     done.push({ ...result, node: job.node });
   }
   busy = false;
