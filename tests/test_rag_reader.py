@@ -135,6 +135,23 @@ def test_reading_is_ordered_and_says_how_sure_it_is(library: Library, tmp_path: 
     assert all(0 <= score <= 1 for score in scores)
 
 
+@pytest.mark.parametrize(
+    ("text", "question"),
+    [
+        ("磨坊由木匠建造。孩子们每年秋天参观磨坊。", "磨坊的狗叫什么名字？"),
+        ("Мельницу построил плотник. Дети приходят на мельницу осенью.", "Когда дети приходят на мельницу?"),
+        ("بنى الطاحونة النجار. يزور أطفال القرية الطاحونة كل خريف.", "كم عدد أطفال القرية؟"),
+    ],
+)
+def test_in_letters_that_it_never_learned_the_reader_is_not_sure(
+    library: Library, text: str, question: str
+) -> None:
+    library.add(text.encode(), name="mill.txt")
+    reader = TrainedReader()
+    confidence = reader.read(retrieve(library, question)).confidence
+    assert reader.operating_point.status(confidence) == "unsure"
+
+
 def test_what_the_network_says_becomes_features() -> None:
     logits = [np.array([-20, 3], dtype=np.float32), np.array([1], dtype=np.float32)]
     evidence = np.arange(3 * len(EVIDENCE), dtype=np.float32).reshape(3, -1)

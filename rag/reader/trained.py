@@ -107,7 +107,7 @@ class TrainedReader:
 
     def read(self, retrieved: Retrieved, quoted: Sequence[Quote] = ()) -> Reading:
         """Every sentence of the best hits, best first, and the chance that the best one answers."""
-        scorer, ranking, platt, _ = self._parts()
+        scorer, ranking, platt, point = self._parts()
         hits = hits_to_read(retrieved)
         found = candidates_of(hits)
         if not found:
@@ -123,6 +123,8 @@ class TrainedReader:
         order = sorted(range(len(found)), key=lambda at: (not same_question[at], -scores[at], at))
         match = float(rows[order[0], FEATURES.index("question_match")])
         confidence = platt(log_odds(logits), match) if _is_question(retrieved.query) else 0.0
+        if not _is_latin(retrieved.query.text):
+            confidence = min(confidence, point.unsure)
         relative = np.exp(np.minimum(scores - scores[order[0]], 0.0))  # 1 for the best
         spans = (_span(found[at], scored[found[at].hit], confidence * float(relative[at])) for at in order)
         return Reading(tuple(spans), confidence)
@@ -141,6 +143,13 @@ def _is_question(query: Query) -> bool:
     may hold: the network was never taught what to make of them."""
     asks = not STOP_WORDS.isdisjoint(words(query.text))
     return bool(query.terms) and (query.unknown_share < 1.0 or asks)
+
+
+def _is_latin(text: str) -> bool:
+    """False for a question in other letters: the network was taught English, and takes most of them for an
+    answer to most of such questions."""
+    found = words(text)
+    return 2 * sum(word.isascii() for word in found) >= len(found)
 
 
 def _span(candidate: Candidate, scored: Scored, score: float) -> Span:
