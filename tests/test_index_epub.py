@@ -7,6 +7,7 @@ import re
 import pytest
 from office_files import blocks, epub, outline, read
 
+from index.document import Document
 from index.errors import UnreadableFileError
 from index.formats.numbering import numeral
 
@@ -55,6 +56,71 @@ def test_links_to_notes_and_marks_of_pages_are_not_text() -> None:
     assert document.text == (
         "It is so. And more. See page 4, 103 m.\n\n  if x:\n    y\n\nA mill by the river"
     )
+
+
+def places(document: Document) -> dict[str, str | None]:
+    """Where each sentence stands, by its first word."""
+    return {
+        document.text[each.start : each.end].split()[0]: document.place_of(each.start)
+        for each in document.sentences
+    }
+
+
+def test_pages_of_the_printed_book_are_places() -> None:
+    page = (
+        "<p>Before any page.</p>"
+        '<p><span epub:type="pagebreak" title="xi"/>Roman.</p><p>Still there.</p>'
+        '<div role="doc-pagebreak" aria-label="Page 12. "></div><p>Twelve is here.</p>'
+        '<p>Across the edge <span role="doc-pagebreak">13</span> of a page.</p>'
+        '<p>After it.</p><span class="pagebreak" title="Part two"/>'
+        "<table><tr><td>a</td><td>b</td></tr>"
+        '<tr><td>c</td><td>d<span role="doc-pagebreak" title="14"/></td></tr></table>'
+        '<pre>x\n<span role="doc-pagebreak" title="15"/>y</pre>'
+    )
+    document = read(epub({"a.html": page, "b.html": "<p>Next.</p>"}), "a.epub")
+    assert places(document) == {
+        "Before": None,
+        "Roman.": "p. xi",
+        "Still": "p. xi",
+        "Twelve": "p. 12",
+        "Across": "pp. 12–13",
+        "After": "p. 13",
+        "a": "p. 13",
+        "c": "pp. 13–14",
+        "x": "pp. 14–15",
+        "y": "pp. 14–15",
+        "Next.": "p. 15",
+    }
+
+
+NCX_PAGES = "</navMap><pageList><pageTarget>{}</pageTarget></pageList><navMap>".format
+NCX_PAGE = '<navLabel><text>{1}</text></navLabel><content src="{0}"/>'.format
+
+
+def test_the_list_of_pages_names_those_that_the_file_does_not() -> None:
+    pages = {
+        "a.html": '<p id="p1">One. <b id="p2">Two</b> too.</p>'
+        '<p id="p3" role="doc-pagebreak" title="9"/><p>Nine.</p>',
+        "b.html": "<p>Three.</p>",
+    }
+    targets = [
+        ("a.html#p1", "1"),
+        ("a.html#p2", "2"),
+        ("a.html#p3", "3"),
+        ("a.html#gone", "4"),
+        ("b.html", "10"),
+    ]
+    ncx = "".join(NCX_PAGES(NCX_PAGE(*target)) for target in targets)
+    point = '<navPoint><navLabel><text>{1}</text></navLabel><content src="{0}"/></navPoint>'
+    book = epub(pages, contents=point.format("b.html", "Three") + ncx)
+    expected = {"One.": "pp. 1–2", "Two": "pp. 1–2", "Nine.": "p. 9", "Three.": "p. 10"}
+    assert places(read(book, "a.epub")) == expected
+    links = "".join(f'<li><a href="{target}">{name}</a></li>' for target, name in targets)
+    toc = '<nav epub:type="toc"><a href="b.html">Three</a></nav>'
+    nav = f'{toc}<nav epub:type="page-list"><ol>{links}</ol></nav>'
+    item = '<item id="nav" properties="nav" href="nav.html" media-type="application/xhtml+xml"/>'
+    more = {"OPS/nav.html": f"<html><body>{nav}</body></html>"}
+    assert places(read(epub(pages, items=item, more=more), "a.epub")) == expected
 
 
 def test_lists_terms_questions_and_quotations_of_a_page() -> None:

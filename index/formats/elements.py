@@ -36,6 +36,7 @@ _CLASS = re.compile(r"\.([\w-]+)\s*\Z")
 _SPACE = re.compile(r"\s+")
 _NOTE_LINK_ROLES = frozenset("noteref doc-noteref footnote-ref backlink doc-backlink footnote-back".split())
 _PAGE_ROLES = frozenset({"pagebreak", "doc-pagebreak"})
+_PAGE_NUMBER = re.compile(r"\s*(?:page\s*)?(\d{1,6}|[ivxlcdm]{1,8})\.?\s*", re.IGNORECASE)
 _NOTE_MARK = re.compile(r"[\[(]?(?:\d{1,4}|[a-z]|[*†‡§]{1,3})[\])]?")
 
 
@@ -56,6 +57,15 @@ def bold_classes(css: str) -> frozenset[str]:
     return frozenset(classes)
 
 
+def page_number(element: Element) -> str | None:
+    """The number of the page that begins at an element, if one does and the element names it."""
+    if _PAGE_ROLES.isdisjoint(_roles(element)):
+        return None
+    names = (element.get("title"), element.get("aria-label"), "".join(element.itertext()))
+    found = (_PAGE_NUMBER.fullmatch(name) for name in names if name)
+    return next((number[1] for number in found if number), None)
+
+
 class _Walk:
     def __init__(self, pieces: PieceList, bold: Collection[str]) -> None:
         self._pieces = pieces
@@ -74,6 +84,7 @@ class _Walk:
         for event, element in walk:
             if event == "start":
                 if _is_hidden(element):
+                    self._open_page(element)
                     hidden = element
                     walk.skip_subtree()
                 else:
@@ -88,6 +99,13 @@ class _Walk:
     @property
     def _table(self) -> _Table | None:
         return self._tables[-1] if self._tables else None
+
+    def _open_page(self, element: Element) -> None:
+        """Take note of the page that begins where an element says so."""
+        if number := page_number(element):
+            in_row = self._table is not None and self._table.in_cell
+            has_text = any(run.text.strip() for run in self._runs)
+            self._pieces.open_page(number, in_block=in_row or has_text or bool(self._code))
 
     def _open(self, element: Element) -> None:
         tag = element.tag
@@ -183,19 +201,23 @@ class _Walk:
             return
         if self._table is not None and self._table.in_cell:
             self._table.add(lines)
-        elif self._level:
+            return
+        if self._level:
             self._pieces.heading(join_lines(lines), self._level)
         else:
             self._pieces.paragraph(lines)
+        self._pieces.end_block()
 
     def _end_code(self) -> None:
         text = "".join(self._code or ()).strip("\n")
         self._code = None
         self._pieces.code(text)
+        self._pieces.end_block()
 
     def _end_row(self, table: _Table) -> None:
         cells, is_header = table.end_row()
         self._pieces.row(cells, header=is_header)
+        self._pieces.end_block()
 
 
 class _Numbers:

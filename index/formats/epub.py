@@ -18,12 +18,12 @@ from lxml import etree
 from index.document import Parsed, one_line
 from index.errors import UnreadableFileError
 from index.formats.archive import Archive
-from index.formats.elements import bold_classes, read_elements
+from index.formats.elements import bold_classes, page_number, read_elements
 from index.formats.pieces import Piece, PieceList, compose
 from index.formats.xml import Element, attribute, parse_xml
 
-MAX_CHAPTERS = 10_000
-"""Entries of the table of contents beyond these name no chapter."""
+MAX_ENTRIES = 10_000
+"""Entries of the table of contents, or of the list of pages, beyond these name nothing."""
 
 MAX_NAME_CHARS = 300
 """A longer paragraph is never a chapter's name."""
@@ -46,12 +46,16 @@ class _Package(NamedTuple):
         return _resolve(self.folder, attribute(item, "href") or "")
 
 
-class _Chapter(NamedTuple):
-    """An entry of the table of contents, which points into a file."""
+class _Entry(NamedTuple):
+    """An entry of the table of contents or of the list of pages, which points into a file."""
 
     fragment: str
     name: str
     level: int
+
+
+_Entries = dict[str, list[_Entry]]
+"""By the path of the file."""
 
 
 def is_epub(data: bytes) -> bool:
@@ -65,11 +69,12 @@ def parse_epub(data: bytes) -> Parsed:
     package = _package(archive)
     paths = dict.fromkeys(_spine(package))
     _check_not_encrypted(archive, paths)
-    chapters = _chapters(archive, package)
+    chapters, pages = _contents(archive, package)
     bold = bold_classes("".join(_style_sheets(archive, package)))
     pieces = PieceList()
     for path in paths:
         tree = _parse_xhtml(archive.read(path))
+        _mark_pages(tree, pages.get(path, ()))
         _name_chapters(tree, chapters.get(path, ()))
         read_elements(tree, pieces, bold)
     authors = ", ".join(_metadata(package, "creator"))
@@ -118,34 +123,42 @@ def _check_not_encrypted(archive: Archive, paths: Container[str]) -> None:
             raise UnreadableFileError("the book is encrypted (DRM)")
 
 
-def _chapters(archive: Archive, package: _Package) -> dict[str, list[_Chapter]]:
-    """The table of contents by file, of EPUB 3 or else of EPUB 2."""
-    chapters: dict[str, list[_Chapter]] = {}
+def _contents(archive: Archive, package: _Package) -> tuple[_Entries, _Entries]:
+    """The table of contents and the list of pages, by file, of EPUB 3 or else of EPUB 2."""
+    chapters: _Entries = {}
+    pages: _Entries = {}
     for item in package.items.values():
         is_nav = "nav" in (attribute(item, "properties") or "").split()
         is_ncx = attribute(item, "media-type") == "application/x-dtbncx+xml"
         path = package.path(item)
         if (is_nav or is_ncx) and path in archive and not chapters:
             tree = _parse_xhtml(archive.read(path))
-            entries = _nav_entries(tree) if is_nav else _ncx_entries(tree)
-            for source, name, level in islice(entries, MAX_CHAPTERS):
-                target, _, fragment = source.partition("#")
-                place = _resolve(posixpath.dirname(path), target)
-                chapters.setdefault(place, []).append(_Chapter(unquote(fragment), one_line(name), level))
-    return chapters
+            folder = posixpath.dirname(path)
+            _gather(_nav_entries(tree, "toc") if is_nav else _ncx_entries(tree, "navPoint"), folder, chapters)
+            _gather(
+                _nav_entries(tree, "page-list") if is_nav else _ncx_entries(tree, "pageTarget"), folder, pages
+            )
+    return chapters, pages
 
 
-def _nav_entries(tree: Element) -> Iterator[tuple[str, str, int]]:
+def _gather(entries: Iterator[tuple[str, str, int]], folder: str, by_file: _Entries) -> None:
+    for source, name, level in islice(entries, MAX_ENTRIES):
+        target, _, fragment = source.partition("#")
+        place = _resolve(folder, target)
+        by_file.setdefault(place, []).append(_Entry(unquote(fragment), one_line(name), level))
+
+
+def _nav_entries(tree: Element, kind: str) -> Iterator[tuple[str, str, int]]:
     for nav in tree.iter("nav"):
-        if "toc" in (attribute(nav, "type") or "").split():
+        if kind in (attribute(nav, "type") or "").split():
             for link in nav.iter("a"):
-                depth = sum(1 for _ in link.iterancestors("ol"))
+                depth = max(1, sum(1 for _ in link.iterancestors("ol")))
                 yield link.get("href", ""), "".join(link.itertext()), depth
 
 
-def _ncx_entries(tree: Element) -> Iterator[tuple[str, str, int]]:
-    for point in tree.iter("navPoint"):
-        depth = 1 + sum(1 for _ in point.iterancestors("navPoint"))
+def _ncx_entries(tree: Element, tag: str) -> Iterator[tuple[str, str, int]]:
+    for point in tree.iter(tag):
+        depth = 1 + sum(1 for _ in point.iterancestors(tag))
         source = attribute(point.find("content"), "src") or ""
         yield source, point.findtext("navLabel/text") or "", depth
 
@@ -165,12 +178,12 @@ def _character(match: re.Match[bytes]) -> bytes:
     return "".join(f"&#{ord(character)};" for character in text).encode() or match[0]
 
 
-def _name_chapters(tree: Element, chapters: Sequence[_Chapter]) -> None:
+def _name_chapters(tree: Element, chapters: Sequence[_Entry]) -> None:
     """Make the headings of a file without any: paragraphs that the table of contents names, or new ones."""
     body = tree.find("body")
     if body is None or not chapters or next(body.iter(*_HEADINGS), None) is not None:
         return
-    places = {place: element for element in body.iter() if (place := attribute(element, "id"))}
+    places = _by_id(body)
     paragraphs = (one for one in body.iter("p", "div") if next(one.iterchildren("p", "div"), None) is None)
     named: dict[str, Element] = {}
     for paragraph in paragraphs:
@@ -184,6 +197,27 @@ def _name_chapters(tree: Element, chapters: Sequence[_Chapter]) -> None:
             heading.text = chapter.name
             _insert(heading, _block(places.get(chapter.fragment, body)))
         heading.tag = f"h{min(chapter.level, len(_HEADINGS))}"
+
+
+def _mark_pages(tree: Element, pages: Sequence[_Entry]) -> None:
+    """Say where the pages begin that the list of pages names and the file itself does not."""
+    body = tree.find("body")
+    if body is None or not pages:
+        return
+    places = _by_id(body)
+    for page in pages:
+        target = places.get(page.fragment) if page.fragment else body
+        if target is None or page_number(target) is not None:
+            continue
+        mark = etree.Element("span", role="doc-pagebreak", title=page.name)
+        if target is body:
+            _insert(mark, body)
+        else:
+            target.addprevious(mark)
+
+
+def _by_id(body: Element) -> dict[str, Element]:
+    return {place: element for element in body.iter() if (place := attribute(element, "id"))}
 
 
 def _short_text(element: Element) -> str:

@@ -74,6 +74,7 @@ class PieceList:
     def __init__(self) -> None:
         self.pieces: list[Piece] = []
         self.quotes = 0  # open quotations
+        self._pages: list[str] = []  # that the next piece stands on, where the format has pages
         self._lists = 0  # open lists
         self._label = ""  # of the list item or note that has just begun
         self._gap = "\n\n"  # before the next piece
@@ -94,6 +95,14 @@ class PieceList:
     @property
     def _usual_gap(self) -> str:
         return "\n" if self._lists else "\n\n"
+
+    def open_page(self, number: str, *, in_block: bool) -> None:
+        """A page begins, before the next piece or in it."""
+        self._pages = [*self._pages, number] if in_block else [number]
+
+    def end_block(self) -> None:
+        """What follows stands on the last page that was opened."""
+        del self._pages[:-1]
 
     def open_item(self, marker: str) -> None:
         """A list item begins; what follows without another is a further paragraph of it."""
@@ -188,10 +197,15 @@ class PieceList:
         """Add a piece, unless it is blank; it takes the label of the item that it opens."""
         if not content.strip():
             return False
-        self.pieces.append(Piece(kind, content, self._label, level, self._gap))
+        self.pieces.append(Piece(kind, content, self._label, level, self._gap, self._places()))
         self._label = ""
         self._gap = self._usual_gap
         return True
+
+    def _places(self) -> tuple[Place, ...]:
+        if len(self._pages) < 2:
+            return tuple(Place(0, f"p. {page}") for page in self._pages)
+        return (Place(0, f"pp. {self._pages[0]}–{self._pages[-1]}"),)
 
 
 def _group(lines: Sequence[InlineLine]) -> Iterator[list[InlineLine]]:
