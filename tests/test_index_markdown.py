@@ -377,3 +377,41 @@ def test_many_open_brackets_take_no_longer_than_other_characters() -> None:
     started = time.process_time()
     assert "[" * 100_000 in markdown(f"{PROSE} {'[' * 100_000}").text
     assert time.process_time() - started < 3
+
+
+SAID = "\n\n".join(
+    (
+        "**{} Ann:** Why did you *ever* choose rivers?",
+        "**{} Jo Berg:** They [move](https://example.org). A river that stands still is a lake.",
+        "**{} Ann:** And what did you find in the valley of the tern?",
+        "**{} Jo Berg:** A mill that nobody had seen for a hundred years.",
+    )
+)
+
+
+def test_a_transcript_with_bold_times_is_one() -> None:
+    source = "---\ntitle: Rivers\n---\n# Episode 12\n\nA talk about rivers.\n\n## Transcript\n\n"
+    document = document_of(source + SAID.format("0:02", "0:07", "0:13", "1:02:21"), "talk.md")
+    said = [
+        (document.text[each.start : each.end], document.place_of(each.start)) for each in document.sentences
+    ]
+    assert said == [
+        ("A talk about rivers.", None),
+        ("Why did you ever choose rivers?", "0:02"),
+        ("They move.", "0:07"),
+        ("A river that stands still is a lake.", "0:07"),
+        ("And what did you find in the valley of the tern?", "0:13"),
+        ("A mill that nobody had seen for a hundred years.", "1:02:21"),
+    ]
+    assert document.title == "Rivers"
+    assert [block.kind for block in document.blocks[1:]] == ["question", "answer", "question", "answer"]
+    assert document.sections[-1].path == ("Transcript",)
+
+
+def test_a_timetable_in_bold_is_a_list() -> None:
+    source = "# Programme\n\n" + "\n\n".join(
+        f"**{hour}:30 Coffee** in room {hour}, with tea." for hour in range(9, 15)
+    )
+    document = document_of(source, "day.md")
+    assert document.places == ()
+    assert len(document.blocks) == 6

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -18,6 +20,7 @@ from index.formats.html_text import html_texts
 from index.formats.inline import InlineLine, Run, join_lines, lines_of
 from index.formats.pieces import Cell, Piece, PieceList, compose
 from index.formats.text import parse_text
+from index.formats.transcript import MIN_STAMPS, find_transcript
 
 MAX_NESTING = 100
 """Deeper lists and quotations than these markdown-it does not read: it would drop what stands in them."""
@@ -29,16 +32,28 @@ MAX_BRACKETS = 20
 def parse_markdown(source: str) -> Parsed:
     """The clean text and the parts of a Markdown file with `\\n` line ends.
 
-    One that is nested too deep for Markdown is read as plain text.
+    One that is nested too deep for Markdown, or is a transcript, is read as plain text.
     """
     fields, body = split_front_matter(source)
+    known = [f"{key.capitalize()}: {fields[key]}" for key in SHOWN if key in fields]
+    if transcript := _find_transcript(body):
+        return replace(parse_text("\n".join([*known, transcript])), title=fields.get("title"))
     tokens = _parser(body).parse(body)
     if max((token.level for token in tokens), default=0) >= MAX_NESTING - 2:
         return parse_text(source)
-    shown = [
-        Piece("metadata", f"{key.capitalize()}: {fields[key]}", gap="\n") for key in SHOWN if key in fields
-    ]
+    shown = [Piece("metadata", line, gap="\n") for line in known]
     return compose(_Reader().read(tokens), fields.get("title"), shown)
+
+
+def _find_transcript(body: str) -> str | None:
+    """What is said, as plain text, where lines begin with a time or a speaker in bold type."""
+    if sum(1 for _ in islice(_STAMP.finditer(body), MIN_STAMPS)) < MIN_STAMPS:
+        return None
+    plain = "\n".join(map(clean_inline, body.split("\n")))
+    return plain if find_transcript(plain) else None
+
+
+_STAMP = re.compile(r"^(?=[^\n]{0,100}\d:[0-5]\d)[^\n*]{0,16}\*\*[^\n*]{1,80}\*\*", re.MULTILINE)
 
 
 def clean_inline(markdown: str) -> str:
