@@ -100,6 +100,8 @@ def test_titles_that_ask_nothing_are_headings() -> None:
         "How do I pay?,By card.\nWhen does it come?,On Monday.",
         "Frage,Antwort\nHow do I pay?,By card.\nWhen does it come?,On Monday.",
         "Nr,Frage,Antwort\n1,How do I pay?,By card.\n2,When does it come?,On Monday.",
+        'How do I pay? ,By card.\n"When does\n\nit come? ","\nOn Monday. "',
+        "Frage,Antwort\nHow do I pay?,By card.\nWhen does it come?,On Monday.\n ,Nothing asks for this.",
     ],
 )
 def test_a_column_that_asks_is_one_of_questions(text: str) -> None:

@@ -135,8 +135,8 @@ def _read_table(source: str, delimiter: str) -> Parsed:
     if columns := _pair_columns(rows[0]):
         return _compose_pairs([_pair(dict(zip(rows[0], row, strict=False)), columns) for row in rows[1:]])
     if found := _asking_columns(rows):
-        asked, answered = found
-        pairs = [Pair("", "", *_cells(row, asked, answered)) for row in rows]
+        cells = (_cells(row, *found) for row in rows)
+        pairs = [Pair("", "", one_line(question), _text(answer)) for question, answer in cells]
         return _compose_pairs(pairs if pairs[0].question.endswith("?") else pairs[1:])
     return _compose_table(rows, has_header=not any(map(_NUMBER.fullmatch, rows[0])))
 
