@@ -346,6 +346,11 @@ def test_a_spoken_number_is_no_counter() -> None:
     assert document_of(text, "film.srt").text == "It was in 1984 in May. 3"
 
 
+def test_a_number_is_an_answer_where_cues_are_not_counted() -> None:
+    text = "00:01 --> 00:02\n- How old is it?\n00:02 --> 00:03\n42\n00:03 --> 00:04\nSo old."
+    assert document_of(text, "film.srt").text.split() == "- How old is it? 42 So old.".split()
+
+
 def test_blank_lines_inside_and_none_between_cues() -> None:
     text = (
         "1\n00:00:01,000 --> 00:00:02,000\nIt\n\nrains.\n2\n00:00:02,000 --> 00:00:03,000\n\n"

@@ -78,14 +78,22 @@ def parse_subtitles(source: str) -> Parsed:
 def _timed(source: str) -> list[tuple[re.Match[str], list[str]]]:
     """The lines with times, and the lines below each of them without the number of the next."""
     timed: list[tuple[re.Match[str], list[str]]] = []
+    lines: list[str] = []  # since the last line with times
+    is_counted = False
     for line in source.split("\n"):
         if timing := _TIMING.fullmatch(line):
-            if timed and timed[-1][1] and _COUNTER.fullmatch(timed[-1][1][-1]):
-                timed[-1][1].pop()
-            timed.append((timing, []))
-        elif timed:
-            timed[-1][1].append(line)
+            is_counted = is_counted or (not timed and _ends_with_counter(lines))
+            if _ends_with_counter(lines) and (is_counted or (len(lines) > 1 and not lines[-2].strip())):
+                lines.pop()
+            lines = []
+            timed.append((timing, lines))
+        else:
+            lines.append(line)
     return timed
+
+
+def _ends_with_counter(lines: Sequence[str]) -> bool:
+    return bool(lines) and _COUNTER.fullmatch(lines[-1]) is not None
 
 
 def _until_empty(lines: Sequence[str]) -> Iterator[str]:
