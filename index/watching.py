@@ -30,7 +30,7 @@ POLL_SECONDS = 1.0
 REST_SHARE = 20
 """A look that took long is followed by so many times its duration of rest."""
 
-ProgressFor = Callable[[str], AbstractContextManager[Progress]]
+ProgressFor = Callable[[str], AbstractContextManager[Progress | None]]
 """Gives the progress of one file, by its name, for as long as it is read."""
 
 
@@ -205,9 +205,5 @@ def _see(path: Path, look: _Look) -> None:
         )
 
 
-def _unwatched(name: str) -> AbstractContextManager[Progress]:
-    return nullcontext(_silent)
-
-
-def _silent(stage: str, done: int, total: int) -> None:
-    """Nobody looks."""
+def _unwatched(name: str) -> AbstractContextManager[None]:
+    return nullcontext()

@@ -14,12 +14,12 @@ from typing import NamedTuple
 from index.document import Parsed
 from index.errors import UnreadableFileError
 from index.formats.archive import Archive, member_names
-from index.formats.docx_numbering import LEVELS, Numbering, integer, value_of
+from index.formats.docx_numbering import LEVELS, Numbering, value_of
 from index.formats.inline import Run, join_runs, lines_of
 from index.formats.numbering import numeral
 from index.formats.office import MAX_STYLE_CHAIN, Flow, Item, Row, Style, style_called
 from index.formats.pieces import Cell
-from index.formats.xml import Element, attribute
+from index.formats.xml import Element, attribute, integer
 
 _OLD_OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _INSIDE = frozenset("ins moveTo smartTag customXml sdtContent hyperlink fldSimple dir bdo rubyBase".split())

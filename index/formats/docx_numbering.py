@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from index.formats.numbering import numeral
 from index.formats.office import MAX_MARKER_CHARS, Item
-from index.formats.xml import Element, attribute
+from index.formats.xml import Element, attribute, integer
 
 LEVELS = 9
 """As many levels as lists and headings have."""
@@ -108,7 +108,3 @@ def _levels(parent: Element) -> dict[int, _Level]:
 def value_of(parent: Element | None, name: str) -> str | None:
     """The value of a property."""
     return None if parent is None else attribute(parent.find(name), "val")
-
-
-def integer(text: str | None) -> int | None:
-    return int(text) if text and re.fullmatch(r"[0-9]{1,9}", text) else None

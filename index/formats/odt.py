@@ -23,7 +23,7 @@ from index.formats.office import (
     style_called,
 )
 from index.formats.pieces import Cell
-from index.formats.xml import Element, attribute
+from index.formats.xml import Element, attribute, integer
 
 MAX_REPEATED = 100
 """A space or an empty cell that stands for several stands for no more than this; so reach cells."""
@@ -133,14 +133,14 @@ def _look(style: Element) -> _Look:
 def _levels(style: Element) -> dict[int, _Level]:
     levels: dict[int, _Level] = {}
     for level in style:
-        start = _integer(attribute(level, "start-value"))
+        start = integer(attribute(level, "start-value"))
         bullet = (attribute(level, "bullet-char") or "").strip()
-        levels[(_integer(attribute(level, "level")) or 1) - 1] = _Level(
+        levels[(integer(attribute(level, "level")) or 1) - 1] = _Level(
             1 if start is None else start,
             "-" if bullet else attribute(level, "num-format") or "",
             (attribute(level, "num-prefix") or "")[:MAX_MARKER_CHARS],
             (attribute(level, "num-suffix") or "")[:MAX_MARKER_CHARS],
-            _integer(attribute(level, "display-levels")) or 1,
+            integer(attribute(level, "display-levels")) or 1,
         )
     return levels
 
@@ -188,7 +188,7 @@ class _Reader:
         look, runs = self._read(paragraph)
         style, item = look.style, self._item()
         if paragraph.tag == "h":
-            level = min(_integer(attribute(paragraph, "outline-level")) or 1, MAX_LIST_LEVEL)
+            level = min(integer(attribute(paragraph, "outline-level")) or 1, MAX_LIST_LEVEL)
             style = style if style and style.role == "title" else Style("heading", level)
             number = self._outline_number(paragraph, level)
             item = item if item and item.marker else Item(0, number)
@@ -210,7 +210,7 @@ class _Reader:
         for child in parent:
             match child.tag:
                 case "s":
-                    yield run(" " * min(_integer(attribute(child, "c")) or 1, MAX_REPEATED))
+                    yield run(" " * min(integer(attribute(child, "c")) or 1, MAX_REPEATED))
                 case "tab":
                     yield run("\t")
                 case "line-break":
@@ -263,7 +263,7 @@ class _Reader:
         opened = self._lists[-1]
         levels = self._styles.levels(opened.style)
         level = levels.get(len(self._lists) - 1, _BULLET)
-        given = _integer(attribute(item, "start-value"))
+        given = integer(attribute(item, "start-value"))
         following = level.start if opened.count is None else opened.count + 1
         opened.count = following if given is None else given
         return _number_text(level, [1 if one.count is None else one.count for one in self._lists])
@@ -293,11 +293,9 @@ class _Reader:
             for cell in row.iterchildren("table-cell"):
                 text, in_bold = self._cell(cell)
                 strong = strong and in_bold
-                spanned = (
-                    _integer(attribute(cell, f"number-{name}-spanned")) for name in ("columns", "rows")
-                )
+                spanned = (integer(attribute(cell, f"number-{name}-spanned")) for name in ("columns", "rows"))
                 columns, rows = (min(count or 1, MAX_REPEATED) for count in spanned)
-                repeated = _integer(attribute(cell, "number-columns-repeated")) or 1
+                repeated = integer(attribute(cell, "number-columns-repeated")) or 1
                 cells += [Cell(text, columns, rows)] * (1 if text else min(repeated, MAX_REPEATED))
             in_head = row.getparent().tag == "table-header-rows"
             yield Row(cells, in_head or (number == 0 and strong))
@@ -330,7 +328,3 @@ def _is_layout(table: Element) -> bool:
 
 def _spaced(text: str | None) -> str:
     return _SPACE.sub(" ", text or "")
-
-
-def _integer(text: str | None) -> int | None:
-    return int(text) if text and re.fullmatch(r"[0-9]{1,9}", text) else None

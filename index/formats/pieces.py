@@ -17,7 +17,7 @@ from index.formats.inline import InlineLine, join_lines
 from index.formats.labels import read_turns, split_label
 from index.formats.lines import ends_sentence
 from index.formats.outline import MAX_MASTHEAD_CHARS, is_credit
-from index.formats.parts import PartList
+from index.formats.parts import PartList, Stretch, lay_out
 
 MAX_BOLD_HEADING_CHARS = 60
 
@@ -181,7 +181,7 @@ class PieceList:
         """The cell above once more, as long as repetition is moderate."""
         cell = self._above[column]
         self._repeatable -= len(cell.text) + len(_BAR)
-        return cell._replace(rows=cell.rows - 1, text=cell.text) if self._repeatable > 0 else Cell("")
+        return cell._replace(rows=cell.rows - 1) if self._repeatable > 0 else Cell("")
 
     def close_table(self) -> None:
         self._gap = self._usual_gap
@@ -334,22 +334,24 @@ def _settle_turns(pieces: Sequence[Piece]) -> list[Piece]:
 
 def _place(pieces: Sequence[Piece], title: str | None) -> Parsed:
     """Place the pieces one after another."""
-    pieces = [replace(piece, gap=piece.gap if place else "") for place, piece in enumerate(pieces)]
-    text = "".join(piece.gap + piece.label + piece.content for piece in pieces)
+    text, spans = lay_out([Stretch(piece.gap, piece.label, piece.content) for piece in pieces])
     levels = nest([(piece.level, False) for piece in pieces if piece.kind == "heading"])
     parts = PartList(text)
-    places: list[Place] = []
-    at = 0
-    for piece in pieces:
-        for place in piece.places:
-            if not places or place.label != places[-1].label:
-                places.append(Place(at + len(piece.gap) + place.start, place.label))
-        label = at + len(piece.gap) + len(piece.label) - len(piece.label.lstrip())
-        start = at + len(piece.gap) + len(piece.label)
-        at = start + len(piece.content)
+    for piece, (start, end) in zip(pieces, spans, strict=True):
+        label = len(piece.label.lstrip())
         level = next(levels) if piece.kind == "heading" else 0
-        _add(parts, piece.kind, start, at, label if label < start else None, level)
-    return Parsed(text, tuple(parts.parts), title, tuple(places))
+        _add(parts, piece.kind, start, end, start - label if label else None, level)
+    return Parsed(text, tuple(parts.parts), title, tuple(_places(pieces, spans)))
+
+
+def _places(pieces: Sequence[Piece], spans: Sequence[tuple[int, int]]) -> Iterator[Place]:
+    """Where another page or time begins."""
+    last = ""
+    for piece, (start, _) in zip(pieces, spans, strict=True):
+        for place in piece.places:
+            if place.label != last:
+                yield replace(place, start=start - len(piece.label) + place.start)
+            last = place.label
 
 
 def _add(parts: PartList, kind: PieceKind, start: int, end: int, label: int | None, level: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from lxml import etree
 from lxml.etree import _Element as Element
 
@@ -10,7 +12,7 @@ from index.errors import UnreadableFileError
 MAX_DEPTH = 256
 """libxml2 reads no deeper, so that whoever walks the tree may recurse."""
 
-__all__ = ["Element", "attribute", "parse_xml"]
+__all__ = ["Element", "attribute", "integer", "parse_xml"]
 
 
 def parse_xml(data: bytes, *, recover: bool = False) -> Element:
@@ -45,6 +47,11 @@ def attribute(element: Element | None, name: str) -> str | None:
     if element is None:
         return None
     return next((value for key, value in element.items() if _local(key) == name), None)
+
+
+def integer(text: str | None) -> int | None:
+    """The number that an attribute holds; None when it holds none, or one that no document needs."""
+    return int(text) if text and re.fullmatch(r"[0-9]{1,9}", text) else None
 
 
 def _is_too_deep(parser: etree.XMLParser) -> bool:
