@@ -238,7 +238,7 @@ def _languages(model: str) -> frozenset[str] | None:
     card = load_file_path(model, "README.md", local_files_only=True)
     fields, _ = split_front_matter(Path(card).read_text(encoding="utf-8", errors="replace") if card else "")
     codes = {code.partition("-")[0] for code in fields.get("language", "").lower().split(", ")}
-    if codes & {"", "multilingual"}:
+    if any(len(code) != 2 for code in codes):  # "multilingual", "english", none
         return None
     return frozenset({"no"} | codes if codes & {"nb", "nn"} else codes)
 

@@ -83,6 +83,7 @@ def test_the_bundled_model_knows_english() -> None:
         ("---\nlanguage:\n- en\n- pt-BR\n- nb\n---\n", {"en", "pt", "nb", "no"}),
         ("---\nlanguage: no\n---\n", {"no"}),
         ("---\nlanguage:\n- multilingual\n- de\n---\n", None),
+        ("---\nlanguage: English\n---\n", None),
         ("---\nlicense: mit\n---\n", None),
         ("# A model", None),
         (None, None),

@@ -71,6 +71,7 @@ class _Walk:
         self._pieces = pieces
         self._bold = bold
         self._runs: list[Run] = []  # since the last block began or ended
+        self._has_text = False  # is there any in them?
         self._strong = 0  # open elements in bold type
         self._emphasis = 0  # open elements in italic type
         self._level = 0  # of the open heading
@@ -104,8 +105,7 @@ class _Walk:
         """Take note of the page that begins where an element says so."""
         if number := page_number(element):
             in_row = self._table is not None and self._table.in_cell
-            has_text = any(run.text.strip() for run in self._runs)
-            self._pieces.open_page(number, in_block=in_row or has_text or bool(self._code))
+            self._pieces.open_page(number, in_block=in_row or self._has_text or bool(self._code))
 
     def _open(self, element: Element) -> None:
         tag = element.tag
@@ -193,10 +193,11 @@ class _Walk:
             self._code.append(text)
         else:
             self._runs.append(Run(text, self._strong > 0, self._strong + self._emphasis > 0))
+            self._has_text = self._has_text or not text.isspace()
 
     def _end_block(self) -> None:
         lines = lines_of(self._runs)
-        self._runs = []
+        self._runs, self._has_text = [], False
         if not lines:
             return
         if self._table is not None and self._table.in_cell:

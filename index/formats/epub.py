@@ -133,11 +133,9 @@ def _contents(archive: Archive, package: _Package) -> tuple[_Entries, _Entries]:
         path = package.path(item)
         if (is_nav or is_ncx) and path in archive and not chapters:
             tree = _parse_xhtml(archive.read(path))
-            folder = posixpath.dirname(path)
-            _gather(_nav_entries(tree, "toc") if is_nav else _ncx_entries(tree, "navPoint"), folder, chapters)
-            _gather(
-                _nav_entries(tree, "page-list") if is_nav else _ncx_entries(tree, "pageTarget"), folder, pages
-            )
+            for kind, tag, found in (("toc", "navPoint", chapters), ("page-list", "pageTarget", pages)):
+                entries = _nav_entries(tree, kind) if is_nav else _ncx_entries(tree, tag)
+                _gather(entries, posixpath.dirname(path), found)
     return chapters, pages
 
 
@@ -205,11 +203,11 @@ def _mark_pages(tree: Element, pages: Sequence[_Entry]) -> None:
     if body is None or not pages:
         return
     places = _by_id(body)
-    for page in pages:
-        target = places.get(page.fragment) if page.fragment else body
+    for fragment, name in {page.fragment: page.name for page in pages}.items():
+        target = places.get(fragment) if fragment else body
         if target is None or page_number(target) is not None:
             continue
-        mark = etree.Element("span", role="doc-pagebreak", title=page.name)
+        mark = etree.Element("span", role="doc-pagebreak", title=name)
         if target is body:
             _insert(mark, body)
         else:

@@ -47,13 +47,14 @@ def parse_markdown(source: str) -> Parsed:
 
 def _find_transcript(body: str) -> str | None:
     """What is said, as plain text, where lines begin with a time or a speaker in bold type."""
-    if sum(1 for _ in islice(_STAMP.finditer(body), MIN_STAMPS)) < MIN_STAMPS:
+    stamped = islice(_STAMP.finditer(body), MIN_STAMPS)
+    if sum(1 for _ in stamped) < MIN_STAMPS or find_transcript(body.replace("**", "")) is None:
         return None
-    plain = "\n".join(map(clean_inline, body.split("\n")))
-    return plain if find_transcript(plain) else None
+    return "\n".join(clean_inline(line) if _MARKUP.search(line) else line for line in body.split("\n"))
 
 
 _STAMP = re.compile(r"^(?=[^\n]{0,100}\d:[0-5]\d)[^\n*]{0,16}\*\*[^\n*]{1,80}\*\*", re.MULTILINE)
+_MARKUP = re.compile(r"[*_`~<>&\[\]\\]")
 
 
 def clean_inline(markdown: str) -> str:

@@ -74,7 +74,7 @@ class PieceList:
     def __init__(self) -> None:
         self.pieces: list[Piece] = []
         self.quotes = 0  # open quotations
-        self._pages: list[str] = []  # that the next piece stands on, where the format has pages
+        self._pages: list[str] = []  # the first and last that the next piece stands on
         self._lists = 0  # open lists
         self._label = ""  # of the list item or note that has just begun
         self._gap = "\n\n"  # before the next piece
@@ -98,7 +98,7 @@ class PieceList:
 
     def open_page(self, number: str, *, in_block: bool) -> None:
         """A page begins, before the next piece or in it."""
-        self._pages = [*self._pages, number] if in_block else [number]
+        self._pages = [*self._pages[:1], number] if in_block else [number]
 
     def end_block(self) -> None:
         """What follows stands on the last page that was opened."""
@@ -338,9 +338,9 @@ def _place(pieces: Sequence[Piece], title: str | None) -> Parsed:
     levels = nest([(piece.level, False) for piece in pieces if piece.kind == "heading"])
     parts = PartList(text)
     for piece, (start, end) in zip(pieces, spans, strict=True):
-        label = len(piece.label.lstrip())
+        label = piece.label.lstrip()
         level = next(levels) if piece.kind == "heading" else 0
-        _add(parts, piece.kind, start, end, start - label if label else None, level)
+        _add(parts, piece.kind, start, end, start - len(label) if label else None, level)
     return Parsed(text, tuple(parts.parts), title, tuple(_places(pieces, spans)))
 
 
