@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Sequence
@@ -29,6 +28,7 @@ from index.library import Progress
 from rag.answer import Answer, Turn
 from rag.async_engine import EngineBusyError
 from rag.conversation import MAX_TURNS
+from rag.engine import check_question
 from rag.retrieval import Found
 from ui.jobs import State
 from ui.presence import INSTANCE_HEADER, Server, announced_server
@@ -111,6 +111,7 @@ class Client:
     def __init__(self, server: Server, settings: Settings) -> None:
         self._address = server.address
         self._strict = settings.strict
+        self._max_question_chars = settings.max_question_chars
         secret = token(settings)
         self._http = httpx.Client(
             base_url=f"{server.address}/api/v1/",
@@ -131,6 +132,7 @@ class Client:
         self, question: str, documents: Sequence[str] | None = None, history: Sequence[Turn] = ()
     ) -> Answer:
         """What `Engine.ask` answers there."""
+        check_question(question, self._max_question_chars)
         turns = history[-MAX_TURNS:]
         body = {"question": question, "documents": documents, "history": turns, "strict": self._strict}
         return self._post("ask", body, _ANSWER)
@@ -139,6 +141,7 @@ class Client:
         self, question: str, documents: Sequence[str] | None = None, *, limit: int = 10
     ) -> tuple[Found, ...]:
         """What `Engine.search` finds there."""
+        check_question(question, self._max_question_chars)
         return self._post("search", {"question": question, "documents": documents, "limit": limit}, _FOUND)
 
     def add(self, content: bytes, name: str, progress: Progress) -> tuple[DocumentRecord, bool]:
@@ -158,10 +161,7 @@ class Client:
         return job.document, job.is_new
 
     def _post(self, path: str, body: dict[str, Any], expected: TypeAdapter[T]) -> T:
-        # ASCII: half of a character, which httpx could not send, is for the server to refuse.
-        content = json.dumps(to_jsonable_python(body)).encode()
-        headers = {"Content-Type": "application/json"}
-        return self._value(self._send("POST", path, content=content, headers=headers), expected)
+        return self._value(self._send("POST", path, json=to_jsonable_python(body)), expected)
 
     def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
         try:
