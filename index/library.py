@@ -39,7 +39,6 @@ from index.errors import (
     TitleError,
 )
 from index.feedback import Feedback, FeedbackRecord
-from index.formats import parse
 from index.health import Check, FaultError, check_database, check_weights, run_check
 from index.passages import CHUNKING, Passage, divide
 from index.store import WRITE_TIMEOUT_SECONDS, DocumentRecord, Store, StoredPassage
@@ -160,7 +159,7 @@ class Library:
         """
         report = progress or _silent
         report("read", 0, 1)
-        data, name = _read(source, name, self.max_document_bytes)
+        data, name = read_source(source, name, self.max_document_bytes)
         document_id = content_id(data)
         if self._store.has(document_id):
             return self.document(document_id)
@@ -179,7 +178,7 @@ class Library:
         """
         report = progress or _silent
         report("read", 0, 1)
-        data, name = _read(path, None, self.max_document_bytes)
+        data, name = read_source(path, None, self.max_document_bytes)
         document_id = content_id(data)
         if self._store.source(path) == document_id:
             return self.document(document_id)
@@ -471,6 +470,8 @@ class Library:
 
     def _index_source(self, data: bytes, name: str, report: Progress) -> _Indexed:
         """Parse, divide and embed; nothing is written."""
+        from index.formats import parse  # twenty formats take a fifth of a second: not to list documents
+
         document = assemble(parse(data, name), document_id=content_id(data), name=name)
         report("read", 1, 1)
         self._check_manifest(self._manifest())
@@ -599,7 +600,7 @@ def content_id(data: bytes) -> str:
     return sha256(data).hexdigest()[:16]
 
 
-def _read(source: str | PathLike[str] | bytes, name: str | None, limit: int) -> tuple[bytes, str]:
+def read_source(source: str | PathLike[str] | bytes, name: str | None, limit: int) -> tuple[bytes, str]:
     """The source's bytes and name. Raises SourceNotFoundError and DocumentTooLargeError."""
     if isinstance(source, bytes):
         data, name = source, name or "document.txt"

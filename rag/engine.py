@@ -98,7 +98,7 @@ class Engine:
         long, also of an earlier turn, or a `strict` outside 0 to 1), DocumentNotFoundError,
         ModelMismatchError and ModelError.
         """
-        question = self._checked(question)
+        check_question(question, self._max_question_chars)
         strict = self._strictness(strict)
         turns = [self._earlier(turn) for turn in history[-MAX_TURNS:]]
         chosen = self._chosen(documents)
@@ -128,25 +128,13 @@ class Engine:
         none when there is no document to search. Raises QuestionError (blank, too long, or a `limit` outside
         1 to 100), DocumentNotFoundError, ModelMismatchError and ModelError.
         """
-        question = self._checked(question)
+        check_question(question, self._max_question_chars)
         if not 1 <= limit <= MAX_LIMIT:
             raise QuestionError(f"the limit is {limit}; give a number from 1 to {MAX_LIMIT}")
         chosen = self._chosen(documents)
         if not self._library.passage_count(chosen):
             return ()
         return retrieve(self._library, question, chosen, limit).hits
-
-    def _checked(self, question: str) -> str:
-        if not question.strip():
-            raise QuestionError("the question is blank; type what you want to know")
-        if len(question) > self._max_question_chars:
-            raise QuestionError(
-                f"the question has {len(question):,} characters and the limit is "
-                f"{self._max_question_chars:,}; shorten it"
-            )
-        if any("\ud800" <= char <= "\udfff" for char in question):
-            raise QuestionError("the question holds half of a character (a lone surrogate); type it again")
-        return question
 
     def _strictness(self, strict: float | None) -> float:
         if strict is None:
@@ -157,7 +145,7 @@ class Engine:
 
     def _earlier(self, turn: Turn) -> Turn:
         try:
-            self._checked(turn.question)
+            check_question(turn.question, self._max_question_chars)
         except QuestionError as error:
             raise QuestionError(f"in the history, {error}") from None
         return turn
@@ -168,6 +156,18 @@ class Engine:
         for document_id in documents:
             self._library.require(document_id)
         return list(dict.fromkeys(documents))
+
+
+def check_question(question: str, max_chars: int) -> None:
+    """Raise QuestionError for what cannot be asked."""
+    if not question.strip():
+        raise QuestionError("the question is blank; type what you want to know")
+    if len(question) > max_chars:
+        raise QuestionError(
+            f"the question has {len(question):,} characters and the limit is {max_chars:,}; shorten it"
+        )
+    if any("\ud800" <= char <= "\udfff" for char in question):
+        raise QuestionError("the question holds half of a character (a lone surrogate); type it again")
 
 
 def check_exact(quotes: Sequence[Quote], documents: Mapping[str, Document]) -> None:

@@ -5,6 +5,7 @@ The file is `{"quoth": 1, "exported": time, "turns": [answer, …]}`; a turn is 
 
 from __future__ import annotations
 
+import json
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
@@ -68,10 +69,11 @@ def _fields_of(value: Answer | Quote, kind: type[Answer | Quote]) -> dict[str, A
     return {field.name: getattr(value, field.name) for field in fields(kind)}
 
 
-def to_json(answers: Iterable[Answer], documents: Mapping[str, Document]) -> dict[str, Any]:
-    """The conversation as a value for `json.dumps`. `documents` holds every cited one by id."""
+def to_json(answers: Iterable[Answer], documents: Mapping[str, Document]) -> str:
+    """The conversation as a JSON file, which `read_record` reads. `documents` holds every cited one by id."""
     exported = datetime.now(UTC).isoformat(timespec="seconds")
-    return asdict(Record(FORMAT, exported, tuple(cited(answer, documents) for answer in answers)))
+    record = Record(FORMAT, exported, tuple(cited(answer, documents) for answer in answers))
+    return json.dumps(asdict(record), ensure_ascii=False, indent=1)
 
 
 def read_record(content: bytes, name: str) -> Record:

@@ -46,6 +46,39 @@ class Hit:
     sentence_similarities: FloatArray  # (n_sentences,), cosine of question and sentence
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A hit as plain values: `text` stands at `start:end` of the document."""
+
+    document_id: str
+    title: str  # the document's
+    start: int
+    end: int
+    text: str
+    section: tuple[str, ...]  # headings, outermost first
+    place: str | None  # page or time in the source
+    score: float  # comparable within one search only
+    similarity: float  # cosine of question and passage, -1 to 1
+    bm25: float  # 0 and up
+
+    @classmethod
+    def of(cls, hit: Hit) -> Found:
+        """What a program or a person is told of a hit."""
+        passage, document = hit.stored.passage, hit.document
+        return cls(
+            document.id,
+            document.title,
+            passage.start,
+            passage.end,
+            document.text[passage.start : passage.end],
+            document.section_of(document.sentence_index(passage.start)).path,
+            document.place_of(passage.start),
+            hit.score,
+            hit.similarity,
+            hit.bm25,
+        )
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Retrieved:
     """The hits, best first, and the query that found them."""

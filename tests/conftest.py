@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import CliRunner, Result
 
 from index import Document, Library
 from index.document import assemble
 from index.embedding import Embedder, FakeEmbedder, SentenceTransformerEmbedder
 from index.formats import parse
 from index.library import BUNDLED
+from ui.cli import cli
+from ui.settings import Settings, env_name
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page, Request
     from ui_fixtures import OpenPage
+
+Quoth = Callable[..., Result]
 
 BUNDLED_BYTES = files("index.corpus").joinpath(BUNDLED).read_bytes()
 
@@ -51,6 +56,23 @@ def library(tmp_path: Path) -> Iterator[Library]:
     """An empty library that needs no model."""
     with Library.open(tmp_path / "library", embedder=FakeEmbedder()) as opened:
         yield opened
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A library of one's own, and no other setting."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(env_name(name), raising=False)
+    for name in ("FORCE_COLOR", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("QUOTH_LIBRARY", str(tmp_path / "library"))
+
+
+@pytest.fixture
+def quoth(environment: None, monkeypatch: pytest.MonkeyPatch) -> Quoth:
+    """Runs a command in this process, with vectors that need no model."""
+    monkeypatch.setattr("ui.settings.SentenceTransformerEmbedder", lambda model, threads: FakeEmbedder())
+    return lambda *args, stdin=None: CliRunner().invoke(cli, args, prog_name="quoth", input=stdin)
 
 
 @pytest.fixture(scope="session")

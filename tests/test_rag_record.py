@@ -35,7 +35,9 @@ def answers(library: Library) -> list[Answer]:
 
 @pytest.fixture
 def exported(library: Library, answers: list[Answer]) -> dict[str, Any]:
-    return to_json(answers, {record.id: library.document(record.id) for record in library.documents()})
+    documents = {record.id: library.document(record.id) for record in library.documents()}
+    exported: dict[str, Any] = json.loads(to_json(answers, documents))
+    return exported
 
 
 def read(value: object) -> list[Answer]:

@@ -13,42 +13,28 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
-from conftest import GERMAN
+from click.testing import Result
+from conftest import GERMAN, Quoth
 from pydantic import TypeAdapter
 
 from index import Excerpt, Feedback, Library
-from index.embedding import FakeEmbedder
+from index.embedding import FakeEmbedder, SentenceTransformerEmbedder
 from index.store import DATABASE
 from rag import Answer
 from ui.cli import cli
+from ui.commands.feedback import feedback
 from ui.settings import Settings, env_name
 
+RADAR = "Why did Tesla remove radar and lidar?"
 QUOTH = str(Path(sys.executable).with_name("quoth"))
 NOTE = "Radar was removed in 2021. It disagreed with the cameras.\n"
 LIMIT_SECONDS = 120
 ANSWER = json.dumps(asdict(Answer("Why?", "Why?", "not_found", 0.1)))
 
-Quoth = Callable[..., Result]
-
-
-@pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A library of one's own, and no other setting."""
-    for name in Settings.model_fields:
-        monkeypatch.delenv(env_name(name), raising=False)
-    for name in ("FORCE_COLOR", "NO_COLOR"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("QUOTH_LIBRARY", str(tmp_path / "library"))
-
-
-@pytest.fixture
-def quoth(monkeypatch: pytest.MonkeyPatch) -> Quoth:
-    """Runs a command in this process, with vectors that need no model."""
-    monkeypatch.setattr("ui.settings.SentenceTransformerEmbedder", lambda model, threads: FakeEmbedder())
-    return lambda *args, stdin=None: CliRunner().invoke(cli, args, prog_name="quoth", input=stdin)
+pytestmark = pytest.mark.usefixtures("environment")
 
 
 @pytest.fixture
@@ -150,14 +136,26 @@ def test_a_language_that_the_model_does_not_know_is_told_once(
     assert "fluss.md" in one_line(result.stderr)
 
 
+def test_standard_input_is_a_document(quoth: Quoth) -> None:
+    added = quoth("add", "--json", "-", "--name", "notes.md", stdin="# Sensors\n\nRadar was removed.\n")
+    assert added.exit_code == 0
+    assert json.loads(added.stdout)[0]["title"] == "Sensors"
+    assert listed(quoth)[1]["name"] == "notes.md"
+    assert quoth("add", "-", stdin=NOTE).exit_code == 0
+    assert listed(quoth)[2]["name"] == "standard-input.txt"
+
+
 def test_a_file_larger_than_the_setting_allows(
     quoth: Quoth, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("QUOTH_MAX_DOCUMENT_MB", "1")
     (tmp_path / "large.txt").write_text("Many words stand here. " * 50_000)
-    result = quoth("add", str(tmp_path / "large.txt"))
-    assert result.exit_code == 1
-    assert "QUOTH_MAX_DOCUMENT_MB" in one_line(result.stderr)
+    for result in (
+        quoth("add", str(tmp_path / "large.txt")),
+        quoth("add", "-", stdin=(tmp_path / "large.txt").read_text()),
+    ):
+        assert result.exit_code == 1
+        assert "QUOTH_MAX_DOCUMENT_MB" in one_line(result.stderr)
 
 
 def test_show_as_json_counts_every_sentence(quoth: Quoth) -> None:
@@ -168,6 +166,35 @@ def test_show_as_json_counts_every_sentence(quoth: Quoth) -> None:
     assert ["Software 2.0 and the Tesla Data Engine", "Digging Deeper"] in [
         section["path"] for section in shown["sections"]
     ]
+
+
+def test_a_quote_is_shown_in_its_place(quoth: Quoth) -> None:
+    quote = best(quoth("ask", "--json", RADAR))
+    at = f"{quote['start']}:{quote['end']}"
+    shown = json.loads(quoth("show", "--json", quote["document_id"], "--at", at).stdout)
+    assert shown["text"] == quote["text"]
+    assert shown["section"] == quote["section"]
+    with Library.open(os.environ["QUOTH_LIBRARY"], embedder=FakeEmbedder()) as library:
+        text = library.document(quote["document_id"]).text
+    assert shown["before"] + shown["text"] + shown["after"] in text
+    assert shown["before"]
+    lines = quoth("show", quote["document_id"], "--at", at).stdout.splitlines()
+    assert lines[0].startswith(" › ".join(quote["section"]))
+    assert [line[2:] for line in lines if line.startswith("> ")] == [quote["text"]]
+
+
+def best(asked: Result) -> dict[str, Any]:
+    """The first quote or lead of an answer as JSON."""
+    answer = json.loads(asked.stdout)
+    return (answer["quotes"] + answer["leads"])[0]
+
+
+@pytest.mark.parametrize("at", ["5", "9:5", "5:5", "-1:5", "a:b", "0:99999999", "99999998:99999999"])
+def test_a_place_that_is_none_is_wrong_usage(quoth: Quoth, at: str) -> None:
+    (record,) = listed(quoth)
+    result = quoth("show", record["id"], "--at", at)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert at in result.stderr
 
 
 @pytest.mark.parametrize("command", ["show", "remove"])
@@ -320,7 +347,7 @@ def test_restore_of_something_else(quoth: Quoth, note: Path) -> None:
 
 WITHOUT_MODEL = """
 import ui.settings
-from index.embedding import FakeEmbedder
+from index.embedding import FakeEmbedder, SentenceTransformerEmbedder
 ui.settings.SentenceTransformerEmbedder = lambda model, threads: FakeEmbedder()
 from ui.cli import main
 main()
@@ -430,9 +457,67 @@ def test_the_longest_question_is_a_setting(quoth: Quoth, monkeypatch: pytest.Mon
     assert quoth("ask", "Is it longer?").exit_code == 2
 
 
-# Verifying
+def test_a_question_may_come_from_standard_input(quoth: Quoth) -> None:
+    assert json.loads(quoth("ask", "--json", "-", stdin=f"  {RADAR}\n").stdout)["question"] == RADAR
+    assert quoth("ask", "-", stdin="\n").exit_code == 2
 
-RADAR = "Why did Tesla remove radar and lidar?"
+
+def test_a_question_is_needed_where_none_follows(quoth: Quoth) -> None:
+    result = quoth("ask")
+    assert result.exit_code == 2
+    assert "QUESTION" in result.stderr
+
+
+def test_ask_and_follow_is_a_chat_with_a_first_question(quoth: Quoth) -> None:
+    chat = quoth("chat", "--json", stdin=f"{RADAR}\nWhy is that?\n!\n")
+    follow = quoth("ask", "--follow", "--json", RADAR, stdin="Why is that?\n!\n")
+    assert (follow.exit_code, follow.stdout) == (0, chat.stdout)
+    assert quoth("ask", "--follow", "--json", stdin=f"{RADAR}\nWhy is that?\n!\n").stdout == chat.stdout
+    _, leaning, alone = map(json.loads, chat.stdout.splitlines())
+    assert leaning["resolved_question"] != leaning["question"] == "Why is that?"
+    assert alone["resolved_question"] == alone["question"] == "Why is that?"
+
+
+def test_a_conversation_is_exported(quoth: Quoth, tmp_path: Path) -> None:
+    chat = quoth("chat", "--export", str(tmp_path / "talk.json"), stdin=f"{RADAR}\nWhy is that?\n")
+    assert (chat.exit_code, chat.stderr) == (0, "")
+    assert quoth("verify", str(tmp_path / "talk.json")).exit_code == 0
+    assert len(json.loads((tmp_path / "talk.json").read_text(encoding="utf-8"))["turns"]) == 2
+    quoth("ask", "--export", str(tmp_path / "talk.md"), RADAR)
+    assert f"## {RADAR[:-1]}" in (tmp_path / "talk.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("name", "code"), [("talk.pdf", 2), ("none/talk.md", 1)])
+def test_an_export_that_cannot_be_written(quoth: Quoth, tmp_path: Path, name: str, code: int) -> None:
+    result = quoth("ask", "--export", str(tmp_path / name), RADAR)
+    assert result.exit_code == code
+    assert name in result.stderr
+
+
+def test_a_search_finds_passages(quoth: Quoth, note: Path) -> None:
+    (added,) = json.loads(quoth("add", "--json", str(note)).stdout)
+    found = json.loads(quoth("search", "--json", "--limit", "3", "radar and cameras").stdout)
+    assert len(found) == 3
+    assert [each["score"] for each in found] == sorted((each["score"] for each in found), reverse=True)
+    (only,) = json.loads(quoth("search", "--json", "--document", added["id"], "radar").stdout)
+    assert only["text"] == NOTE.strip()
+    assert (only["document_id"], only["title"], only["start"]) == (added["id"], added["title"], 0)
+    lines = quoth("search", "--document", added["id"], "radar").stdout.splitlines()
+    assert lines[0] == f"[1] {NOTE.strip()}"
+    assert added["title"] in lines[1]
+
+
+def test_a_search_that_cannot_be_made_is_wrong_usage(quoth: Quoth) -> None:
+    assert quoth("search", "--limit", "0", "radar").exit_code == 2
+    assert quoth("search", " ").exit_code == 2
+
+
+def test_verbose_says_that_there_is_no_server(quoth: Quoth, caplog: pytest.LogCaptureFixture) -> None:
+    quoth("ask", "--verbose", RADAR)
+    assert caplog.messages == ["no server: asking the library in this process"]
+
+
+# Verifying
 
 
 def test_what_was_answered_is_verified(quoth: Quoth) -> None:
@@ -527,6 +612,46 @@ def test_exported_feedback_can_be_evaluated(quoth: Quoth, tmp_path: Path) -> Non
     assert json.loads(printed) == json.loads(file.read_text(encoding="utf-8"))
 
 
+def test_feedback_is_given_to_an_answer(quoth: Quoth, tmp_path: Path) -> None:
+    asked = quoth("ask", "--json", RADAR).stdout
+    assert quoth("feedback", "give", "helpful", stdin=asked).stdout == f"kept as number 1: helpful, {RADAR}\n"
+    file = tmp_path / "talk.json"
+    file.write_text(quoth("chat", "--json", stdin=f"{RADAR}\nWhat is Software 2.0?\n").stdout)
+    (record,) = listed(quoth)
+    given = quoth("feedback", "give", "not_said", "--document", record["id"][:4], "--turn", "1", str(file))
+    assert given.exit_code == 0
+    best_quote = best(quoth("ask", "--json", RADAR))
+    start = best_quote["start"]
+    place = (record["id"][:4], f"{start + 1}:{start + 2}")
+    last = quoth("feedback", "give", "answer_here", "--answer", *place, "--json", str(file))
+    assert json.loads(last.stdout)["answer"]["start"] == start  # the whole sentence
+    first, second, third = json.loads(quoth("feedback", "list", "--json").stdout)
+    assert (first["question"], second["question"], third["question"]) == (
+        RADAR,
+        RADAR,
+        "What is Software 2.0?",
+    )
+    assert (first["documents"], second["documents"]) == ([], [record["id"]])
+    assert third == json.loads(last.stdout)
+
+
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [
+        (("splendid",), 2),
+        (("helpful", "--turn", "2"), 2),
+        (("helpful", "--turn", "0"), 2),
+        (("answer_here",), 1),
+        (("helpful", "--document", "zz"), 1),
+    ],
+)
+def test_feedback_that_says_nothing(quoth: Quoth, args: tuple[str, ...], code: int) -> None:
+    asked = quoth("ask", "--json", RADAR).stdout
+    result = quoth("feedback", "give", *args, stdin=asked)
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert quoth("feedback", "list").stdout == ""
+
+
 def test_no_feedback_is_an_empty_list_and_an_empty_export(quoth: Quoth) -> None:
     assert quoth("feedback", "list").stdout == ""
     assert json.loads(quoth("feedback", "export").stdout) == {"version": "v2.0", "data": []}
@@ -595,7 +720,7 @@ def defect(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(settings: Settings) -> Library:
         raise ZeroDivisionError("a defect\nof two lines")
 
-    monkeypatch.setattr("ui.cli.open_library", fail)
+    monkeypatch.setattr("ui.commands.libraries.open_library", fail)
 
 
 @pytest.mark.usefixtures("defect")
@@ -614,7 +739,7 @@ def test_debug_shows_an_unexpected_error_whole(quoth: Quoth, monkeypatch: pytest
     assert isinstance(quoth("list").exception, ZeroDivisionError)
 
 
-@pytest.mark.parametrize("name", [*cli.commands, "feedback list", "feedback export", ""])
+@pytest.mark.parametrize("name", [*cli.commands, *(f"feedback {name}" for name in feedback.commands), ""])
 def test_every_help_has_examples(quoth: Quoth, name: str) -> None:
     result = quoth(*name.split(), "--help")
     assert result.exit_code == 0
@@ -624,6 +749,69 @@ def test_every_help_has_examples(quoth: Quoth, name: str) -> None:
 def test_the_help_names_every_setting(quoth: Quoth) -> None:
     shown = quoth("--help").stdout
     assert [name for name in Settings.model_fields if env_name(name) not in shown] == []
+
+
+# About the program itself
+
+
+def test_settings_are_listed_as_they_apply(quoth: Quoth, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUOTH_STRICT", "0.7")
+    monkeypatch.setenv("QUOTH_TOKEN", "nobody reads this")
+    values = {each["name"]: each for each in json.loads(quoth("settings", "--json").stdout)}
+    assert list(values) == list(Settings.model_fields)
+    assert (values["strict"]["value"], values["strict"]["default"]) == (0.7, "0.5")
+    assert values["library"]["value"] == os.environ["QUOTH_LIBRARY"]
+    assert "nobody" not in str(values) + quoth("settings").stdout
+    rows = [line.split("\t") for line in quoth("settings").stdout.splitlines()]
+    assert ["QUOTH_STRICT", "0.7", "0.5"] in [row[:3] for row in rows]
+    assert ["QUOTH_DEBUG", "off", "off"] in [row[:3] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("quoth fee", ["feedback"]),
+        ("quoth feedback ", ["give", "list", "export"]),
+        ("quoth ask --fol", ["--follow"]),
+        ("quoth show ", ["{id}", "Hacking the Universe"]),
+        ("quoth remove {id} {id}", ["{id}", "Hacking the Universe"]),
+        ("quoth ask --document {id}", ["{id}"]),
+        ("quoth show zz", []),
+    ],
+)
+def test_a_shell_completes(
+    quoth: Quoth, monkeypatch: pytest.MonkeyPatch, words: str, expected: list[str]
+) -> None:
+    prefix = listed(quoth)[0]["id"][:8]
+    typed = words.format(id=prefix)
+    monkeypatch.setenv("_QUOTH_COMPLETE", "zsh_complete")
+    monkeypatch.setenv("COMP_WORDS", typed)
+    monkeypatch.setenv("COMP_CWORD", str(typed.count(" ")))
+    monkeypatch.setattr(SentenceTransformerEmbedder, "load", lambda _: pytest.fail("a model was loaded"))
+    completed = quoth().stdout.strip()
+    for each in expected:
+        assert each.format(id=prefix) in completed
+    assert bool(completed) == bool(expected)
+
+
+def test_a_shell_completes_nothing_where_there_is_no_library(
+    quoth: Quoth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (
+        ("_QUOTH_COMPLETE", "bash_complete"),
+        ("COMP_WORDS", "quoth show "),
+        ("COMP_CWORD", "2"),
+    ):
+        monkeypatch.setenv(name, value)
+    assert quoth().output.strip() == ""
+    assert not Path(os.environ["QUOTH_LIBRARY"]).exists()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_the_script_of_a_shell(quoth: Quoth, shell: str) -> None:
+    result = quoth("completion", shell)
+    assert result.exit_code == 0
+    assert f"_QUOTH_COMPLETE={shell}_complete" in result.stdout
 
 
 # The console script, in a process of its own
@@ -654,7 +842,10 @@ def test_version() -> None:
 
 @pytest.mark.parametrize(
     "args",
-    [["--help"], ["list"], ["show", "f"], ["remove", "f"], ["verify", "-"], ["feedback", "list"]],
+    [
+        *(["--help"], ["list"], ["show", "f"], ["remove", "f"], ["verify", "-"], ["feedback", "list"]),
+        *(["settings"], ["schema", "ask"], ["completion", "fish"]),
+    ],
 )
 def test_light_commands_load_no_model_and_no_page(args: list[str], filled: Path) -> None:
     heavy = {"torch", "transformers", "sentence_transformers", "gradio", "fastapi"}

@@ -31,8 +31,10 @@ from index.errors import (
     WeightsDamagedError,
 )
 from rag import Answer, Engine, Quote
+from ui.client import find_server
 from ui.errors import public_line
 from ui.guard import SECURITY_HEADERS
+from ui.presence import SERVER_FILE
 from ui.server import PortInUseError, create_app, serve
 from ui.settings import Settings
 
@@ -330,15 +332,19 @@ def test_importing_stays_light(module: str, loaded: str) -> None:
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("answering", [False, True])
 def test_a_signal_ends_the_server_at_any_time(tmp_path: Path, stop: signal.Signals, answering: bool) -> None:
-    program = "from ui.cli import main; main()"
-    command = [sys.executable, "-c", program, "serve", "--port", "0", "--library", str(tmp_path / "library")]
+    program, library = "from ui.cli import main; main()", tmp_path / "library"
+    command = [sys.executable, "-c", program, "serve", "--port", "0", "--library", str(library)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout
         address = next(word for word in process.stdout.readline().split() if word.startswith("http://"))
         if answering:  # else it is still importing, which is when people press Ctrl-C
             assert httpx.get(f"{address}/healthz", timeout=60).json()["status"] == "ok"
+            server = find_server(Settings(library=library))
+            assert server is not None
+            assert (server.address, server.process) == (address, process.pid)
         process.send_signal(stop)
         started = time.monotonic()
         _, errors = process.communicate(timeout=20)
     assert (process.returncode, errors) == (0, "")
     assert time.monotonic() - started < 6
+    assert not (library / SERVER_FILE).exists()

@@ -7,7 +7,6 @@ same names in `static/`. Their values are plain data; only a document comes as H
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from importlib.resources import files
@@ -234,8 +233,7 @@ class Handlers:
             return {}, notice_value("bad", "There is nothing to export yet: ask a question first.")
         documents = self._documents_of(answers)
         if _given(event, "form", str) == "json":
-            text = json.dumps(to_json(answers, documents), ensure_ascii=False, indent=1)
-            return _file("json", "application/json", text), self._news()
+            return _file("json", "application/json", to_json(answers, documents)), self._news()
         return _file("md", "text/markdown", markdown(answers, documents)), self._news()
 
     def choose_strict(self, event: gr.EventData) -> tuple[float, Update]:

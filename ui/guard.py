@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ui.presence import INSTANCE, INSTANCE_HEADER
 from ui.problems import problem_response
 from ui.settings import LOOPBACK, Settings, SettingsError, token
 
@@ -207,7 +208,7 @@ class SecurityHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(SECURITY_HEADERS)
+                MutableHeaders(scope=message).update(SECURITY_HEADERS | {INSTANCE_HEADER: INSTANCE})
             await send(message)
 
         await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)

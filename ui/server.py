@@ -24,6 +24,7 @@ from ui.documents import create_documents_api
 from ui.guard import Access, Guard, SecurityHeaders
 from ui.limits import BodyLimit, RateLimit
 from ui.observation import Observed, log_as
+from ui.presence import announced
 from ui.problems import with_problems
 from ui.service import Service
 from ui.settings import Settings, open_engine, open_library
@@ -134,7 +135,8 @@ def serve(settings: Settings, started: Callable[[str], None]) -> None:
         app = create_app(library, engine, settings)
         config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=STOP_SECONDS)
         try:
-            _Server(config, app.state.service, settings.drain_seconds).run(sockets=[listener])
+            with announced(settings.library, _address(settings.host, listener)):
+                _Server(config, app.state.service, settings.drain_seconds).run(sockets=[listener])
         finally:
             if not app.state.service.startup.ended(STOP_SECONDS):
                 os._exit(0)  # loading sits in native code, under which the interpreter cannot end in order

@@ -18,7 +18,7 @@ from rag.reader import Reader
 from rag.reader.trained import TrainedReader
 
 _ENV_PREFIX = "QUOTH_"
-_SHOWN_DEFAULTS = {"": "empty", "()": "empty", "None": "empty", "False": "off"}
+_SHOWN = {"": "empty", "None": "empty", "False": "off", "True": "on"}
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -171,7 +171,13 @@ def default_text(setting: str) -> str:
     field = Settings.model_fields[setting]
     if field.default_factory is not None:
         return "in the user's data folder"
-    return _SHOWN_DEFAULTS.get(str(field.default), str(field.default))
+    return value_text(field.default)
+
+
+def value_text(value: object) -> str:
+    """A setting's value as a person reads it."""
+    text = ",".join(value) if isinstance(value, tuple) else str(value)
+    return _SHOWN.get(text, text)
 
 
 def _fault(setting: str, reason: str, value: object, given: dict[str, Any]) -> str:

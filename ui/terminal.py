@@ -27,6 +27,8 @@ from rag.verification import VERDICTS, Check
 if TYPE_CHECKING:
     from rag.conversation.evaluation import ConversationReport
     from rag.evaluation import Measure, Report
+    from rag.retrieval import Found
+    from ui.outputs import PlacedText
 
 PROGRESS_AFTER_SECONDS = 1.0
 
@@ -59,6 +61,11 @@ def printable(text: str) -> str:
 def print_line(text: str) -> None:
     """One line, made safe to show."""
     _console().print(printable(text))
+
+
+def print_failure(text: str) -> None:
+    """One line on stderr that says what went wrong."""
+    click.echo(f"quoth: {printable(text)}", err=True)
 
 
 def print_answer(answer: Answer, documents: Mapping[str, Document]) -> None:
@@ -97,7 +104,8 @@ def _print_quote(console: Console, quote: Quote, document: Document, marker: str
         start, end = quote.context
         text = Text.assemble((f"({printable(document.text[start:end])}) ", "dim"), text)
     _print_indented(console, text, marker)
-    _print_indented(console, Text(_citation(quote, document), style="cyan"), " " * len(marker))
+    citation = _citation(quote.section, quote.place, document.title)
+    _print_indented(console, Text(citation, style="cyan"), " " * len(marker))
 
 
 def _emphasised(quote: Quote) -> Text:
@@ -110,10 +118,10 @@ def _emphasised(quote: Quote) -> Text:
     return Text.assemble(before, (focus, "bold"), after)
 
 
-def _citation(quote: Quote, document: Document) -> str:
-    """`Section › Subsection · Title`, the title only where it is not the section."""
-    path = ", ".join(filter(None, [" › ".join(map(printable, quote.section)), printable(quote.place or "")]))
-    title = printable(document.title)
+def _citation(section: Sequence[str], place: str | None, title: str) -> str:
+    """`Section › Subsection, place · Title`, the title only where it is not the section."""
+    path = ", ".join(filter(None, [" › ".join(map(printable, section)), printable(place or "")]))
+    title = printable(title)
     return path if title == path else f"{path} · {title}"
 
 
@@ -124,6 +132,31 @@ def _print_indented(console: Console, text: Text, marker: str) -> None:
     for number, line in enumerate(lines):
         line.rstrip()
         console.print(Text(" " * len(marker) if number else marker) + line)
+
+
+def print_passages(passages: Sequence[Found]) -> None:
+    """Each passage with its score, its section and its document."""
+    console = _console()
+    for number, found in enumerate(passages, start=1):
+        marker = f"[{number}] "
+        _print_indented(console, Text(printable(found.text)), marker)
+        citation = f"{_citation(found.section, found.place, found.title)}  {found.score:.2f}"
+        _print_indented(console, Text(citation, style="cyan"), " " * len(marker))
+    if not passages:
+        console.print("There is no passage to search. Add a document: quoth add FILE")
+
+
+def print_placed(placed: PlacedText) -> None:
+    """Where it stands, what stands before, the piece itself behind ">", what stands after."""
+    console = _console()
+    console.print(Text(_citation(placed.section, placed.place, placed.title), style="cyan"))
+    for text, marker, style in (
+        (placed.before, "  ", "dim"),
+        (placed.text, "> ", "bold"),
+        (placed.after, "  ", "dim"),
+    ):
+        for line in filter(None, (printable(each).strip() for each in text.splitlines())):
+            _print_indented(console, Text(line, style=style), marker)
 
 
 def print_outline(document: Document, record: DocumentRecord) -> None:

@@ -17,7 +17,7 @@ from rag import Answer, Quote, Turn
 from rag.answer import Chance, Question, whole
 from rag.async_engine import StageDone
 from rag.engine import MAX_LIMIT
-from rag.retrieval import Hit
+from rag.retrieval import Found
 from ui.api.body import PREFIX, Body, unless_gone
 from ui.problems import Problem, problem_of
 from ui.service import Service
@@ -66,38 +66,6 @@ class SearchRequest(Body):
     question: Question
     documents: tuple[str, ...] | None = None
     limit: Annotated[int, Field(strict=True, ge=1, le=MAX_LIMIT), BeforeValidator(whole)] = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A passage near the question: `text` stands at `start:end` of the document."""
-
-    document_id: str
-    title: str  # the document's
-    start: int
-    end: int
-    text: str
-    section: tuple[str, ...]  # headings, outermost first
-    place: str | None  # page or time in the source
-    score: float  # comparable within one search only
-    similarity: float  # cosine of question and passage, -1 to 1
-    bm25: float  # 0 and up
-
-    @classmethod
-    def of(cls, hit: Hit) -> Found:
-        passage, document = hit.stored.passage, hit.document
-        return cls(
-            document.id,
-            document.title,
-            passage.start,
-            passage.end,
-            document.text[passage.start : passage.end],
-            document.section_of(document.sentence_index(passage.start)).path,
-            document.place_of(passage.start),
-            hit.score,
-            hit.similarity,
-            hit.bm25,
-        )
 
 
 STREAM_EVENTS = """

@@ -1,0 +1,1 @@
+"""The commands of `quoth`, by what they are for. What is slow to import, each imports when it runs."""
