@@ -112,7 +112,7 @@ class Engine:
         with _timed("retrieve", on_stage):
             found = retrieved(meant.question)
         with _timed("read", on_stage):
-            reading = self._reader.read(found, meant.quoted)
+            reading = self._reader.read(found, meant.quoted, meant.another)
         with _timed("select", on_stage):
             status, quotes = select(reading, self._reader.operating_point.moved(strict))
             check_exact(quotes, {span.hit.document.id: span.hit.document for span in reading.spans})

@@ -259,8 +259,8 @@ class _Watched:
     def load(self) -> None:
         self.inner.load()
 
-    def read(self, retrieved: Retrieved, quoted: Sequence[Quote] = ()) -> Reading:
-        self.retrieved, self.reading = retrieved, self.inner.read(retrieved, quoted)
+    def read(self, retrieved: Retrieved, quoted: Sequence[Quote] = (), another: bool = False) -> Reading:
+        self.retrieved, self.reading = retrieved, self.inner.read(retrieved, quoted, another)
         return self.reading
 
 

@@ -15,7 +15,7 @@ from index.embedding import Embedder, FakeEmbedder
 from index.errors import QuestionError
 from rag import Answer, Engine, Quote, Turn
 from rag.conversation import MAX_TURNS, is_small_talk, resolve
-from rag.conversation.cues import CUES_OF_WORDS, cues_of_words, return_to
+from rag.conversation.cues import CUES_OF_WORDS, asks_for_another, cues_of_words, return_to
 from rag.conversation.evaluation import evaluate_conversations
 from rag.conversation.talk import Spoken, load_talks
 from rag.evaluation import EvaluationError
@@ -110,6 +110,29 @@ def test_no_return(question: str) -> None:
     assert return_to(question) is None
 
 
+@pytest.mark.parametrize(
+    "question",
+    [
+        "what else?",
+        "anything else?",
+        "Are there others?",
+        "and any other reasons?",
+        "another one?",
+        "any more?",
+    ],
+)
+def test_another_is_asked_for(question: str) -> None:
+    assert asks_for_another(question)
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["what about the other one?", "Do they know each other?", "is it more?", "did she have another son?"],
+)
+def test_nothing_else_is_asked_for(question: str) -> None:
+    assert not asks_for_another(question)
+
+
 def test_cues_have_the_names_of_their_weights() -> None:
     assert list(cues_of_words("why?", [])) == list(CUES_OF_WORDS)
 
@@ -170,6 +193,24 @@ def test_what_was_quoted_is_held_back(engine: Engine, real_library: Library) -> 
 
 
 @pytest.mark.model
+def test_what_was_quoted_is_not_quoted_again_where_another_is_asked_for(engine: Engine) -> None:
+    answers = asked(engine, RADAR, "what else?", "are there any others?")
+    shown = [{quote.start for quote in (*answer.quotes, *answer.leads)} for answer in answers]
+    assert answers[0].status == "answered"
+    assert all(shown)
+    assert shown[0].isdisjoint(shown[1] | shown[2])
+    assert answers[2].resolved_question == f"are there any others? ({RADAR})"
+
+
+@pytest.mark.model
+def test_where_all_was_quoted_there_is_nothing_else(own_library: Library) -> None:
+    own_library.add(b"Pets\n\nCats sleep all day.\n", name="pets.txt")
+    first, second = asked(Engine(own_library), "When do cats sleep?", "anything else?")
+    assert first.status == "answered"
+    assert (second.status, second.leads, second.confidence) == ("not_found", (), 0.0)
+
+
+@pytest.mark.model
 def test_a_return_leans_on_the_turn_it_names(engine: Engine) -> None:
     answer = asked(engine, RADAR, NEURAL, "back to radar: was it expensive?")[2]
     assert answer.resolution == "return"
@@ -214,7 +255,7 @@ def test_turns_before_the_last_twenty_are_not_looked_at(library: Library) -> Non
 
 
 def test_nothing_retrieved_is_no_obstacle() -> None:
-    assert resolve("why?", [Turn("Who dug?")], lambda text: NOTHING).leans
+    assert resolve("why?", [Turn("Who dug?")], lambda text: NOTHING).kind == "ellipsis"
 
 
 @pytest.mark.parametrize(("question", "searches"), [("and why not?", 0), ("Where is Paul Lueg buried?", 1)])

@@ -192,7 +192,7 @@ def test_a_reader_that_fails_is_no_abstention(library: Library) -> None:
         def load(self) -> None:
             """Nothing to load."""
 
-        def read(self, retrieved: Retrieved, quoted: Sequence[Quote] = ()) -> Reading:
+        def read(self, retrieved: Retrieved, quoted: Sequence[Quote] = (), another: bool = False) -> Reading:
             raise RuntimeError("out of order")
 
     library.add_bundled()

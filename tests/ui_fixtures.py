@@ -79,10 +79,10 @@ class SteeredReader:
             raise self.load_error
         self.inner.load()
 
-    def read(self, retrieved: Retrieved, quoted: Sequence[Quote] = ()) -> Reading:
+    def read(self, retrieved: Retrieved, quoted: Sequence[Quote] = (), another: bool = False) -> Reading:
         if self.read_error:
             raise self.read_error
-        return self.inner.read(retrieved, quoted)
+        return self.inner.read(retrieved, quoted, another)
 
 
 def steered_reader(**steering: Any) -> SteeredReader:

@@ -21,6 +21,7 @@ from rag.conversation.cues import (
     CUES,
     CUES_OF_WORDS,
     PRONOUN_CUES,
+    asks_for_another,
     cues_of_what_is_found,
     cues_of_words,
     return_to,
@@ -57,11 +58,7 @@ class Resolution:
     kind: ResolutionKind
     question: str  # what is searched
     quoted: tuple[Quote, ...] = ()  # what the turn it leans on was answered with: held back
-
-    @property
-    def leans(self) -> bool:
-        """Whether something else is searched than what was typed."""
-        return self.kind not in STANDS_ALONE
+    another: bool = False  # it asks for something else than `quoted`
 
 
 STANDS_ALONE: frozenset[ResolutionKind] = frozenset({"standalone", "topic_switch", "chitchat"})
@@ -96,6 +93,8 @@ def resolve(question: str, history: Sequence[Turn], retrieved: Callable[[str], R
         cues |= cues_of_what_is_found(retrieved(question), _quoted(last))
         if chance(cues, CUES) < 0.5:
             return Resolution(_alone(question, last), question)
+    if asks_for_another(question):
+        return _for_another(_kind(cues), question, turns)
     return _leaning(_kind(cues), question, last)
 
 
@@ -113,6 +112,18 @@ def _weights(names: tuple[str, ...]) -> Coefficients:
 
 def _leaning(kind: ResolutionKind, question: str, turn: Turn) -> Resolution:
     return Resolution(kind, together(question, turn.question), _quoted(turn)[:1])
+
+
+def _for_another(kind: ResolutionKind, question: str, turns: Sequence[Turn]) -> Resolution:
+    """What else there is to the question that the last turns were about, however often it is asked."""
+    first = next((at for at in reversed(range(len(turns))) if not _asked_for_another(turns[at])), 0)
+    quoted = tuple(quote for turn in turns[first:] for quote in _quoted(turn))
+    return Resolution(kind, together(question, turns[first].question), quoted, another=True)
+
+
+def _asked_for_another(turn: Turn) -> bool:
+    leaned = turn.answer is not None and turn.answer.resolution not in STANDS_ALONE
+    return leaned and asks_for_another(turn.question)
 
 
 def together(question: str, before: str) -> str:

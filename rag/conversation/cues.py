@@ -105,6 +105,11 @@ _WHAT_ABOUT = re.compile(_LEAD_IN + r"(?:what|how)\s+(?:about|of)\b", re.IGNOREC
 _CORRECTION = re.compile(
     r"^\W*(?:no|nope|not|sorry|actually|oh)\b\W+|\b(?:i|we)\s+(?:meant?|wanted)\b", re.IGNORECASE
 )
+_ANOTHER = re.compile(
+    r"""^\W*(?:(?:and|so|but|then|okay|ok|what|who|where|which|how|why|any\w*|some\w*|is|are|was|were|there)\W+)*
+    (?:else|others?|another|(?<=any\ )more)\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
 _IT_OF_NOTHING = re.compile(
     r"""\bit(?:'s)?\s+(?:(?:is|was|be|been|still|really|ever|always)\s+)*
     (?:true|possible|ok|okay|allowed|necessary|safe|legal|worth|normal|likely|easy|hard|better|important
@@ -136,6 +141,11 @@ def return_to(question: str) -> tuple[str, str] | None:
     """Of "back to the bridge: who paid for it?" what it returns to, and what is asked about that."""
     found = _RETURN.match(plain(question))
     return (found["topic"].strip(), found["rest"].strip()) if found else None
+
+
+def asks_for_another(question: str) -> bool:
+    """Whether what was quoted is not to be quoted again: "what else?", "are there others?"."""
+    return bool(_ANOTHER.search(question))
 
 
 def cues_of(

@@ -78,8 +78,9 @@ class Reader(Protocol):
     def load(self) -> None:
         """Load what reading needs, if it is not loaded yet. Raises ModelError."""
 
-    def read(self, retrieved: Retrieved, quoted: Sequence[Quote] = ()) -> Reading:
-        """The same input gives the same reading. What was `quoted` just before is held back."""
+    def read(self, retrieved: Retrieved, quoted: Sequence[Quote] = (), another: bool = False) -> Reading:
+        """The same input gives the same reading. What was `quoted` just before is held back, and left out
+        where `another` answer is asked for."""
 
 
 __all__ = ["OperatingPoint", "Reader", "Reading", "Span"]

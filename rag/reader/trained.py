@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from index.analysis import STOP_WORDS, words
-from index.embedding import FloatArray
 from index.errors import ModelError
 from rag.answer import Quote
 from rag.reader import OperatingPoint, Reading, Span
@@ -105,8 +105,9 @@ class TrainedReader:
         """Load the weights and the calibration. Raises ModelError."""
         self.scorer.load()
 
-    def read(self, retrieved: Retrieved, quoted: Sequence[Quote] = ()) -> Reading:
-        """Every sentence of the best hits, best first, and the chance that the best one answers."""
+    def read(self, retrieved: Retrieved, quoted: Sequence[Quote] = (), another: bool = False) -> Reading:
+        """Every sentence of the best hits, best first, and the chance that the best one answers; without
+        those that were quoted where another is asked for."""
         scorer, ranking, platt, point = self._parts()
         hits = hits_to_read(retrieved)
         found = candidates_of(hits)
@@ -114,13 +115,20 @@ class TrainedReader:
             return Reading((), 0.0)
         evidence = evidence_matrix(retrieved, found)
         scored = {each.hit: each for each in scorer.read(retrieved.query.text, hits, evidence)}
-        held_back = [_held_back(each.hit, quoted) for each in scored.values()]
-        logits = [each.logits - less for each, less in zip(scored.values(), held_back, strict=True)]
+        said = [_said(each.hit, quoted) for each in scored.values()]
+        less = np.float32(np.inf if another else HELD_BACK)
+        logits = [
+            np.where(before, each.logits - less, each.logits)
+            for each, before in zip(scored.values(), said, strict=True)
+        ]
+        left = np.flatnonzero(np.isfinite(np.concatenate(logits)))
+        if not len(left):
+            return Reading((), 0.0)
         rows = feature_matrix(logits, evidence)
         scores = ranking(rows)
         same_question = rows[:, FEATURES.index("answers_matching_question")] >= SAME_QUESTION
-        same_question &= np.concatenate(held_back) == 0.0
-        order = sorted(range(len(found)), key=lambda at: (not same_question[at], -scores[at], at))
+        same_question &= ~np.concatenate(said)
+        order = sorted(left.tolist(), key=lambda at: (not same_question[at], -scores[at], at))
         match = float(rows[order[0], FEATURES.index("question_match")])
         confidence = platt(log_odds(logits), match) if _is_question(retrieved.query) else 0.0
         if not _is_latin(retrieved.query.text):
@@ -130,12 +138,11 @@ class TrainedReader:
         return Reading(tuple(spans), confidence)
 
 
-def _held_back(hit: Hit, quoted: Sequence[Quote]) -> FloatArray:
-    """(n_sentences,): what is taken off the logit of each sentence of the hit."""
+def _said(hit: Hit, quoted: Sequence[Quote]) -> NDArray[np.bool_]:
+    """(n_sentences,): which sentences of the hit were quoted."""
     mine = [quote for quote in quoted if quote.document_id == hit.document.id]
     spans = hit.stored.passage.spans
-    said = [any(start < each.end and each.start < end for each in mine) for start, end in spans]
-    return np.where(said, np.float32(HELD_BACK), np.float32(0.0))
+    return np.array([any(start < each.end and each.start < end for each in mine) for start, end in spans])
 
 
 def _is_question(query: Query) -> bool:
