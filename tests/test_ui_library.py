@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from conftest import GERMAN
 from playwright.sync_api import Locator, Page, expect
-from ui_fixtures import IN_BROWSER, PHONE, OpenPage, ask, served, upload
+from ui_fixtures import IN_BROWSER, PHONE, OpenPage, SteeredReader, ask, served, upload
 
 from index import Library
 from index.embedding import FakeEmbedder
@@ -171,7 +171,7 @@ def test_files_are_dropped_anywhere(open_page: OpenPage, url: str) -> None:
           return files;
         }"""
     )
-    target = page.get_by_text("Drop files to add them")
+    target = page.get_by_text("Drop files or folders to add them")
     expect(target).to_be_hidden()
     page.locator("#reader").dispatch_event("dragenter", {"dataTransfer": files})
     expect(target).to_be_visible()
@@ -181,6 +181,70 @@ def test_files_are_dropped_anywhere(open_page: OpenPage, url: str) -> None:
     page.locator("#question").dispatch_event("drop", {"dataTransfer": files})
     expect(target).to_be_hidden()
     expect(summary(page)).to_contain_text("Added 2 documents in")
+
+
+def dropped(page: Page, *paths: Path) -> None:
+    """Let go of files and folders of this machine above the page, as a hand would."""
+    session = page.context.new_cdp_session(page)
+    carried = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": kind, "x": 300, "y": 300, "data": carried})
+
+
+def test_a_dropped_folder_brings_its_files_and_those_of_its_folders(
+    open_page: OpenPage, url: str, shelf: Library, tmp_path: Path
+) -> None:
+    inner = tmp_path / "notes" / "inner"
+    inner.mkdir(parents=True)
+    written(tmp_path / "notes", moths="Moths rest by day.")
+    written(inner, flies="Flies rest on walls.")
+    (tmp_path / "notes" / ".hidden").write_text("not for anyone")
+    page = open_page(url)
+    dropped(page, tmp_path / "notes", *written(tmp_path, crickets="Crickets sing at night."))
+    expect(summary(page)).to_have_text(re.compile("^Added 3 documents in"))
+    assert set(titles(shelf)) >= {"Moths", "Flies", "Crickets"}
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def test_a_folder_of_many_files_is_listed_whole(open_page: OpenPage, url: str, tmp_path: Path) -> None:
+    for number in range(105):  # a browser lists a folder a hundred at a time
+        (tmp_path / f"{number}.md").touch()
+    page = open_page(url)
+    dropped(page, tmp_path)
+    expect(summary(page)).to_have_text("Adding 105 files")
+    page.get_by_role("button", name="Cancel all").click()
+
+
+def test_an_empty_folder_is_said(open_page: OpenPage, url: str, tmp_path: Path) -> None:
+    page = open_page(url)
+    (tmp_path / "empty").mkdir()
+    dropped(page, tmp_path / "empty")
+    expect(page.get_by_role("alert")).to_have_text("There is no file in this folder.")
+
+
+def test_all_that_wait_are_cancelled_and_all_that_failed_dismissed(
+    open_page: OpenPage, url: str, shelf: Library, held: HeldEmbedder, tmp_path: Path
+) -> None:
+    held.let_go.clear()
+    page = open_page(url)
+    scans = [tmp_path / f"scan{number}.xyz" for number in range(2)]
+    for scan in scans:
+        scan.write_bytes(b"%SCAN")
+    cancel, dismiss = (page.get_by_role("button", name=f"{what} all") for what in ("Cancel", "Dismiss"))
+    upload(page, *scans, *written(tmp_path, slow="The snail sleeps for years.", flies="Flies rest on walls."))
+    expect(page.locator("#adding li").filter(has_text="slow.md")).to_contain_text("Indexing")
+    expect(page.locator("#adding")).to_contain_text("2 still to be added")
+    expect(page.locator("#adding")).to_contain_text("2 messages")
+    cancel.click()
+    expect(cancel).to_be_hidden()
+    expect(page.locator("#adding li")).to_have_count(2)
+    dismiss.click()
+    expect(page.locator("#adding li")).to_have_count(0)
+    expect(dismiss).to_be_hidden()
+    expect(page.get_by_label("Your question")).to_be_focused()
+    held.let_go.set()
+    page.wait_for_timeout(300)  # for what was cancelled to come to its end
+    assert titles(shelf) == ["Bees", "Wasps", "Ants"]
 
 
 def test_text_is_pasted_as_a_document(open_page: OpenPage, url: str) -> None:
@@ -239,6 +303,15 @@ def test_all_documents_are_asked_or_none(open_page: OpenPage, url: str) -> None:
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_contain_text("No document is chosen")
     expect(page.get_by_label("Your question")).to_have_value("Why?")
+
+
+def test_who_comes_while_the_model_loads_asks_the_first_document(open_page: OpenPage, shelf: Library) -> None:
+    reader = SteeredReader()
+    with served(shelf, reader) as address:
+        page = open_page(address)
+        expect(page.get_by_role("status").filter(has_text="Loading the model")).to_be_visible()
+        expect(opener(page)).to_have_text("Bees")
+        reader.loaded.set()
 
 
 def test_who_asks_one_document_asks_the_one_that_is_read(open_page: OpenPage, url: str) -> None:
@@ -317,6 +390,7 @@ def test_the_last_document_can_be_removed(open_page: OpenPage, url: str, shelf: 
         expect(panel.get_by_text(f"Removed “{title}”.")).to_be_visible()
     expect(opener(page)).to_have_text("Add a document")
     expect(page.locator(".page .title")).to_have_count(0)
+    expect(page.locator(".greeting")).to_contain_text("Add a document to begin")
     page.keyboard.press("Escape")
     page.get_by_label("Your question").fill("Why?")
     page.keyboard.press("Enter")

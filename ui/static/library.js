@@ -1,5 +1,5 @@
 // The library: what is being asked, and a panel to choose, open, rename and remove documents or to add some.
-const { make, tell, listen, address, request, openReader } = window.quoth;
+const { make, button, quoted, tell, listen, address, request, openReader } = window.quoth;
 const ALL = "*";
 const UNDO_MILLISECONDS = 10000;
 const MAX_TITLE_CHARS = 300;
@@ -9,16 +9,12 @@ let chosen = null; // ids of the documents that are asked; null for all of them
 let open = null; // id of the document in the reader
 let loaded = false; // whether the server has said what there is
 
-const quoted = (title) => `“${title}”`;
 const holds = (id) => documents.some((each) => each.id === id);
 const asks = (id) => chosen === null || chosen.includes(id);
 const asked = () => documents.filter(({ id }) => asks(id));
 
 const icon = (name) =>
   make("span", { className: "icon", attributes: { "aria-hidden": "true", style: `--icon: var(--icon-${name})` } });
-const button = (className, onclick, ...children) => make("button", { className, type: "button", onclick }, ...children);
-const tool = (name, label, onclick) =>
-  make("button", { className: "tool", type: "button", title: label, onclick, attributes: { "aria-label": label } }, icon(name));
 
 // The panel
 
@@ -50,11 +46,11 @@ const paste = make(
   make(
     "div",
     { className: "actions" },
-    button("plain", () => showPaste(false), "Cancel"),
+    button("plain", "Cancel", () => showPaste(false)),
     make("button", { className: "primary", type: "submit", textContent: "Add text" }),
   ),
 );
-const pasteButton = button("plain", () => showPaste(paste.hidden), icon("paste"), "Paste text");
+const pasteButton = button("plain", "Paste text", () => showPaste(paste.hidden), icon("paste"), "Paste text");
 const failure = make("p", { className: "failure", hidden: true, attributes: { role: "alert" } });
 const removals = make("ul", { className: "removals" });
 const all = make("input", { type: "checkbox", onchange: () => choose(all.checked ? null : [open].filter(holds)) });
@@ -66,10 +62,10 @@ const panel = make(
   make(
     "div",
     { className: "adders" },
-    button("plain", () => files.click(), icon("upload"), "Add files"),
+    button("plain", "Add files", () => files.click(), icon("upload"), "Add files"),
     pasteButton,
-    make("span", { className: "hint", textContent: "or drop files anywhere" }),
-    button("plain close", () => panel.hidePopover(), "Close"),
+    make("span", { className: "hint", textContent: "or drop files or folders" }),
+    button("plain close", "Close", () => panel.hidePopover()),
   ),
   files,
   paste,
@@ -146,6 +142,7 @@ const takeIn = async ({ id, first }) => {
 // The choice
 
 const labelText = () => {
+  if (!loaded) return "Documents";
   if (!documents.length) return "Add a document";
   const count = asked().length;
   if (count === 0) return "No document chosen";
@@ -164,14 +161,15 @@ const decode = (choice) => {
   chosen = ids.includes(ALL) ? null : ids.filter(holds);
 };
 
-// As part of a sentence: "Ask anything about …".
+// As part of a sentence: "Ask anything about …"; empty where there is nothing to ask.
 const subject = () => {
+  if (!documents.length) return "";
   if (asked().length === 1) return asked()[0].title;
   return asked().length ? labelText().replace(/^All/, "all") : "your documents";
 };
 
 const paintChoice = () => {
-  tell("asked", subject());
+  if (loaded) tell("asked", { subject: subject(), open: asks(open), one: asked().length === 1 });
   label.textContent = labelText();
   opener.setAttribute("aria-label", documents.length ? `Asked: ${labelText()}` : labelText());
   opener.classList.toggle("none", documents.length > 0 && asked().length === 0);
@@ -217,14 +215,14 @@ const row = (each) => {
     "li",
     { data: { id: each.id, key: JSON.stringify(each) } },
     make("label", { className: "choice" }, box),
-    button(
-      "title",
-      () => read(each.id),
+    make(
+      "button",
+      { className: "title", type: "button", onclick: () => read(each.id) },
       make("span", { className: "name", textContent: each.title, dir: "auto" }),
       make("span", { className: "details", textContent: details(each), dir: "auto" }),
     ),
-    tool("rename", `Rename ${quoted(each.title)}`, () => edit(each)),
-    tool("remove", `Remove ${quoted(each.title)}`, () => remove(each)),
+    button("tool", `Rename ${quoted(each.title)}`, () => edit(each), icon("rename")),
+    button("tool", `Remove ${quoted(each.title)}`, () => remove(each), icon("remove")),
   );
 };
 
@@ -288,7 +286,7 @@ const edit = (each) => {
     { className: "edit" },
     input,
     make("button", { className: "primary", type: "submit", textContent: "Save" }),
-    button("plain", () => leave(), "Cancel"),
+    button("plain", "Cancel", () => leave()),
   );
   const node = rowOf(each.id);
   const leave = () => {
@@ -324,7 +322,7 @@ const remove = async (each) => {
 
 // The offer ends after some seconds, though not while the focus is on it.
 const offerUndo = (each, token, before) => {
-  const undo = button("undo", () => putBack(each, token, before, node), "Undo");
+  const undo = button("undo", "Undo", () => putBack(each, token, before, node));
   const node = make("li", {}, make("span", { textContent: `Removed ${quoted(each.title)}.`, dir: "auto" }), undo);
   let timer = null;
   const wait = () => {
@@ -335,6 +333,7 @@ const offerUndo = (each, token, before) => {
   removals.append(node);
   announcer.textContent = `Removed ${quoted(each.title)}.`;
   undo.focus();
+  if (document.activeElement !== undo) wait(); // the panel was closed meanwhile
 };
 
 const putBack = async (each, token, before, node) => {
@@ -349,13 +348,15 @@ const putBack = async (each, token, before, node) => {
   announcer.textContent = `${quoted(each.title)} is back.`;
 };
 
-watch(['value', 'documents'], () => {
+// Not at once: one of the two can come a moment before the other.
+watch(['value', 'documents'], () => setTimeout(receive));
+const receive = () => {
   documents = props.documents;
   decode(props.value);
   loaded = true;
   paintList();
   sync();
-});
+};
 // Back and forward: what the address asks is asked again.
 listen("walk", ({ doc }) => {
   if (!doc) return;

@@ -28,7 +28,7 @@ window.quoth = (() => {
     tell("walk", { doc: searchParams.get("doc"), q: searchParams.get("q") });
   });
 
-  // The server: when it is back after it was gone, the page is loaded anew, with what was being typed
+  // The server: when it is back after it was gone, the page is loaded anew, with what was being typed or answered
 
   const question = () => document.querySelector("#question textarea");
   let gone = false;
@@ -36,7 +36,7 @@ window.quoth = (() => {
     if (document.hidden) return;
     const answers = await fetch("/healthz", { cache: "no-store" }).then((response) => response.ok, () => false);
     if (answers && gone) {
-      sessionStorage.setItem(DRAFT, question()?.value ?? "");
+      sessionStorage.setItem(DRAFT, question()?.value || document.querySelector(".pending .asked")?.textContent || "");
       location.reload();
     } else if (!answers && !gone) {
       gone = true;
@@ -53,6 +53,26 @@ window.quoth = (() => {
     sessionStorage.removeItem(DRAFT);
     field.value = draft;
     field.dispatchEvent(new Event("input", { bubbles: true }));
+  };
+
+  // An element from a tag, properties and children; text is never read as markup.
+  const make = (tag, properties = {}, ...children) => {
+    const { data = {}, attributes = {}, ...rest } = properties;
+    const node = Object.assign(document.createElement(tag), rest);
+    Object.assign(node.dataset, data);
+    for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+    node.append(...children.filter((child) => child != null && child !== false && child !== ""));
+    return node;
+  };
+
+  // A button that is called `label`; what is seen on it may be less, or a picture.
+  const button = (className, label, onclick, ...seen) => {
+    const node = make("button", { className, type: "button", onclick }, ...(seen.length ? seen : [label]));
+    if (node.textContent !== label) {
+      node.title = label;
+      node.setAttribute("aria-label", label);
+    }
+    return node;
   };
 
   return {
@@ -87,15 +107,9 @@ window.quoth = (() => {
     openReader: () => document.body.classList.add("reader-open"),
     closeReader: () => document.body.classList.remove("reader-open"),
 
-    // An element from a tag, properties and children; text is never read as markup.
-    make(tag, properties = {}, ...children) {
-      const { data = {}, attributes = {}, ...rest } = properties;
-      const node = Object.assign(document.createElement(tag), rest);
-      Object.assign(node.dataset, data);
-      for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-      node.append(...children.filter((child) => child != null && child !== false && child !== ""));
-      return node;
-    },
+    make,
+    button,
+    quoted: (title) => `“${title}”`,
 
     tell,
     listen: (name, react) => document.addEventListener(`quoth:${name}`, (event) => react(event.detail)),
