@@ -155,6 +155,20 @@ def test_nothing_is_lost_on_a_narrow_or_magnified_page(
         assert min(box["width"], box["height"]) >= 23.9
 
 
+@pytest.mark.parametrize("width", [300, 320, 360, 390, 420])
+def test_a_marker_stands_at_the_end_of_its_quote(open_page: OpenPage, url: str, width: int) -> None:
+    page = open_page(url, viewport={"width": width, "height": 640})
+    ask(page, NOT_IN_IT)
+    for quote in page.locator(".quote").all():
+        ends = quote.locator(".words").evaluate(
+            "node => [...node.getClientRects()].map(({ right, bottom }) => [right, bottom]).at(-1)"
+        )
+        box = quote.locator(".marker").bounding_box()
+        assert box
+        assert box["x"] + box["width"] <= ends[0] + 0.5
+        assert box["y"] < ends[1]
+
+
 @pytest.mark.parametrize("name", ["Chats", "Export", "Settings"])
 def test_a_menu_lies_on_a_narrow_page(open_page: OpenPage, url: str, name: str) -> None:
     page = open_page(url, viewport={"width": 320, "height": 640})
@@ -183,6 +197,13 @@ def test_an_arabic_document_runs_from_right_to_left(open_page: OpenPage, tmp_pat
             assert first.evaluate("node => getComputedStyle(node.parentElement).direction") == "rtl"
             item = page.locator(".page .list_item").first
             assert item.evaluate("node => getComputedStyle(node).paddingRight") != "0px"
+            ask(page, "متى ينام النحل؟")
+            quote = page.locator(".turn .quote").first
+            assert quote.evaluate("node => getComputedStyle(node).direction") == "rtl"
+            words, marker = (quote.locator(part).bounding_box() for part in (".words", ".marker"))
+            assert words
+            assert marker
+            assert marker["x"] < words["x"] + words["width"] / 2
 
 
 COUNT_ANNOUNCEMENTS = """() => {

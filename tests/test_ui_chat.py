@@ -214,15 +214,55 @@ def test_feedback_is_kept_with_the_documents_that_were_asked(
 def test_an_earlier_conversation_is_opened_and_the_present_one_kept(
     handlers: Handlers, stored: Stored
 ) -> None:
-    conversation, field, answers, toolbar, _ = handlers.reopen([], None, event(answers=stored))
+    conversation, field, answers, toolbar, _ = handlers.reopen([], None, event(id="c", answers=stored))
     assert [turn["question"] for turn in conversation["turns"]] == ["Why?"]
-    assert (field, len(answers), toolbar["ended"]) == ("", 1, [])
+    assert (field, len(answers), toolbar["ended"], toolbar["reopened"]) == ("", 1, [], "c")
     _, _, answers, toolbar, _ = handlers.start_over(stored, None)
     assert (answers, len(toolbar["ended"])) == ([], 1)
 
 
 @pytest.mark.parametrize("answers", [None, "x", [7], [{"question": "Why?"}]])
-def test_an_earlier_conversation_that_is_none_is_said(handlers: Handlers, answers: object) -> None:
-    conversation, *_, notice = handlers.reopen([], None, event(answers=answers))
-    assert conversation["turns"] == []
+def test_an_earlier_conversation_that_is_none_leaves_the_present_one(
+    handlers: Handlers, stored: Stored, answers: object
+) -> None:
+    conversation, field, kept, toolbar, notice = handlers.reopen(stored, None, event(id="c", answers=answers))
+    assert [turn["question"] for turn in conversation["turns"]] == ["Why?"]
+    assert field == kept == toolbar == gr.skip()
     assert notice["tone"] == "bad"
+
+
+def foreign(stored: Stored) -> dict[str, Any]:
+    """An answer whose document is not in the library."""
+    answer = deepcopy(stored[0])
+    answer["quotes"][0]["document_id"] = "gone"
+    return answer
+
+
+def test_an_earlier_conversation_of_which_a_part_is_missing_stays_in_the_list(
+    handlers: Handlers, stored: Stored
+) -> None:
+    given = event(id="c", answers=[foreign(stored), *stored])
+    conversation, _, _, toolbar, _ = handlers.reopen([], None, given)
+    assert [turn["question"] for turn in conversation["turns"]] == ["Why?"]
+    assert toolbar["reopened"] is None
+
+
+def test_an_answer_keeps_its_place_when_the_document_of_one_before_it_is_gone(
+    handlers: Handlers, library: Library, stored: Stored
+) -> None:
+    kept = [foreign(stored), *stored, {**stored[0], "question": "What else?"}]
+    assert handlers.rate(kept, ALL, event(turn=1, verdict="helpful"))["tone"] != "bad"
+    assert library.feedback()[-1].question == "Why?"
+    assert handlers.rate(kept, ALL, event(turn=0, verdict="helpful"))["tone"] == "bad"
+    first, _ = updates(handlers.ask("", ALL, kept, None, event(question="Who?", replaces=2)))
+    assert [turn["question"] for turn in first[0]["turns"]] == ["Why?"]
+
+
+def test_what_an_edit_would_have_replaced_comes_back_when_it_fails(
+    handlers: Handlers, stored: Stored
+) -> None:
+    edited = event(question="x" * 5_001, replaces=0)
+    pending, failed = updates(handlers.ask("", ALL, stored * 2, None, edited))
+    assert pending[0]["turns"] == []
+    assert len(failed[0]["turns"]) == len(failed[2]) == 2
+    assert failed[1] == "x" * 5_001

@@ -10,6 +10,7 @@ from typing import Any
 from playwright.sync_api import Page, expect
 from ui_fixtures import (
     IN_BROWSER,
+    PHONE,
     OpenPage,
     ask,
     highlighted,
@@ -85,7 +86,7 @@ def test_thanks_are_not_searched(open_page: OpenPage, url: str) -> None:
     page = answered(open_page, url)
     ask(page, "thanks!")
     last = page.locator(".turn").last
-    expect(last.locator(".line")).to_have_text("You’re welcome. Ask anything about the document.")
+    expect(last.locator(".line")).to_have_text("Happy to help. Ask anything about the document.")
     expect(last.locator(".lead, .passages, .confidence")).to_have_count(0)
 
 
@@ -143,6 +144,44 @@ def test_an_earlier_chat_is_opened_again(open_page: OpenPage, url: str) -> None:
     expect(page.locator(".menu:popover-open .chat-title")).to_have_text([FERMI])
     page.get_by_role("button", name=f"Forget “{FERMI}”").click()
     expect(page.locator(".menu:popover-open .chat")).to_have_count(0)
+
+
+def test_an_earlier_chat_whose_document_is_gone_for_the_moment_is_not_forgotten(
+    open_page: OpenPage, own_library: Library
+) -> None:
+    bees = own_library.add(b"Bees sleep at night.\n", name="bees.txt")
+    own_library.add(b"Wasps sleep in winter.\n", name="wasps.txt")
+    with served(own_library) as address:
+        page = answered(open_page, f"{address}/?doc={bees.id}", "When do bees sleep?")
+        page.get_by_role("button", name="New chat").click()
+        expect(page.locator(".greeting")).to_be_visible()
+        removed = own_library.remove(bees.id)
+        from_menu(page, "Chats", "When do bees sleep?")
+        expect(page.get_by_role("alert")).to_contain_text("no longer in the library")
+        own_library.put_back(removed)
+        from_menu(page, "Chats", "When do bees sleep?")
+        expect(page.locator(".turn .asked")).to_have_text(["When do bees sleep?"])
+        page.get_by_role("button", name="Chats", exact=True).click()
+        expect(page.locator(".menu:popover-open")).to_contain_text("None yet")
+
+
+def test_a_waiting_question_does_not_come_into_a_reopened_chat(
+    open_page: OpenPage, real_library: Library
+) -> None:
+    reader = steered_reader()
+    with served(real_library, reader) as address:
+        page = answered(open_page, address)
+        page.get_by_role("button", name="New chat").click()
+        expect(page.locator(".greeting")).to_be_visible()
+        reader.loaded.clear()
+        page.get_by_label("Your question").fill(FERMI)
+        page.keyboard.press("Enter")
+        expect(page.locator(".turn.pending")).to_be_visible()
+        from_menu(page, "Chats", RADAR)
+        expect(page.locator(".turn .asked")).to_have_text([RADAR])
+        reader.loaded.set()
+        ask(page, "What is Software 2.0?")
+        assert questions(page) == [RADAR, "What is Software 2.0?"]
 
 
 def test_damaged_earlier_chats_do_no_harm(open_page: OpenPage, url: str) -> None:
@@ -224,7 +263,7 @@ def test_what_a_person_says_about_answers_is_kept(open_page: OpenPage, own_libra
         sentence = page.locator("#right .s", has_text="Sensors aren’t free")
         sentence.scroll_into_view_if_needed()
         sentence.click()
-        expect(turn.locator(".thanks")).to_be_visible()
+        expect(turn.locator(".thanks")).to_be_focused()
         expect(page.get_by_text("Click the sentence that answers")).to_be_hidden()
         ask(page, "What is Software 2.0?")
         turn = page.locator(".turn").last
@@ -250,13 +289,46 @@ def test_a_sentence_is_picked_with_the_keyboard_or_not_at_all(
         pick.click()
         page.keyboard.press("Escape")
         expect(page.get_by_text("Click the sentence that answers")).to_be_hidden()
+        expect(pick).to_be_focused()
         pick.click()
+        page.get_by_role("button", name="Next citation").press("Enter")
+        page.locator(".page").focus()
         for key in ("ArrowDown", "ArrowDown", "ArrowDown", "Enter"):
             page.keyboard.press(key)
         expect(turn.locator(".thanks")).to_be_visible()
     [said] = own_library.feedback()
     assert said.answer
     assert (said.answer.document_id, said.answer.text) == (bees.id, "Bees hum.")
+
+
+def test_a_sheet_that_was_opened_to_pick_closes_and_picks_no_more(
+    open_page: OpenPage, own_library: Library
+) -> None:
+    own_library.add(b"Bees dance. Bees sleep at night. Bees hum.\n", name="bees.txt")
+    with served(own_library) as address:
+        page = answered(open_page, address, "When do bees sleep?", viewport=PHONE)
+        page.get_by_role("button", name="Not helpful", exact=True).click()
+        page.get_by_role("button", name="The answer is here…").click()
+        page.get_by_role("button", name="Close the document").click()
+        page.get_by_role("button", name="Read", exact=True).click()
+        expect(page.get_by_text("Click the sentence that answers")).to_be_hidden()
+        page.locator(".s", has_text="Bees hum.").click()
+        page.get_by_role("button", name="Close the document").click()
+        page.get_by_role("button", name="The answer is here…").click()
+        page.locator(".s", has_text="Bees hum.").click()
+        expect(page.locator("#right")).to_be_hidden()
+        expect(page.locator(".thanks")).to_be_visible()
+    assert len(own_library.feedback()) == 1
+
+
+def test_nobody_is_thanked_for_what_was_not_kept(open_page: OpenPage, own_library: Library) -> None:
+    bees = own_library.add(b"Bees dance. Bees sleep at night.\n", name="bees.txt")
+    with served(own_library) as address:
+        page = answered(open_page, address, "When do bees sleep?")
+        own_library.remove(bees.id)
+        page.get_by_role("button", name="Helpful", exact=True).click()
+        expect(page.get_by_role("alert")).to_contain_text("no longer in this conversation")
+        expect(page.locator(".thanks")).to_have_count(0)
 
 
 # Settings

@@ -141,6 +141,31 @@ def test_a_failed_question_is_not_suggested_again(open_page: OpenPage, abstainin
     assert not {example, NOT_IN_IT} & set(suggested)
 
 
+def test_what_can_be_asked_instead_is_offered_again_after_a_reload(
+    open_page: OpenPage, abstaining_url: str
+) -> None:
+    page = open_page(abstaining_url)
+    ask(page, NOT_IN_IT)
+    offered = page.locator(".turn .example").all_inner_texts()
+    assert offered
+    page.reload()
+    expect(page.locator(".turn .example")).to_have_text(offered)
+
+
+def test_what_another_document_answers_is_not_offered(open_page: OpenPage, own_library: Library) -> None:
+    own_library.add_bundled()
+    bees = own_library.add(b"Bees sleep at night.\n", name="bees.txt")
+    with served(own_library) as address:
+        page = open_page(f"{address}/?doc={bees.id}")
+        page.locator(".opener").click()
+        page.get_by_role("checkbox", name="All documents").check()
+        page.get_by_role("button", name="Hacking").first.click()
+        expect(page.locator(".greeting .example").first).to_be_visible()
+        page.locator(".opener").click()
+        page.get_by_role("checkbox", name="Ask “Hacking").uncheck()
+        expect(page.locator(".greeting .example")).to_have_count(0)
+
+
 def test_an_example_is_asked_with_a_click(open_page: OpenPage, url: str) -> None:
     page = open_page(url)
     example = page.locator(".example").first
@@ -355,3 +380,5 @@ def test_on_a_phone_the_reader_is_a_sheet(open_page: OpenPage, url: str) -> None
     expect(reader).to_be_hidden()
     page.get_by_role("button", name="Read", exact=True).click()
     expect(reader).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(reader).to_be_hidden()

@@ -8,7 +8,7 @@ same names in `static/`. Their values are plain data; only a document comes as H
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Literal, TypeVar
 
@@ -104,7 +104,7 @@ def build_page(service: Service) -> gr.Blocks:
                     label="Your question",
                     show_label=False,
                     container=False,
-                    placeholder="Ask about the document…",
+                    placeholder="Ask a question…",
                     submit_btn="Ask",
                     max_lines=6,
                     autofocus=True,
@@ -117,7 +117,7 @@ def build_page(service: Service) -> gr.Blocks:
         page.load(
             handlers.open_page,
             [answers, kept_choice, strict],
-            [library_panel, reader, conversation, toolbar, notice],
+            [library_panel, reader, conversation, toolbar, notice, answers],
             concurrency_limit=None,
             **options,
         )
@@ -129,18 +129,20 @@ def build_page(service: Service) -> gr.Blocks:
             concurrency_limit=MAX_WAITING_QUESTIONS,
             **options,
         )
-        reader.select(handlers.open_document, None, [reader, notice], **options)
+        reader.select(handlers.open_document, None, [reader, notice], trigger_mode="multiple", **options)
         library_panel.input(None, library_panel, kept_choice, js="(choice) => choice", **options)
         begun = [conversation, question, answers, toolbar, notice]
         toolbar.clear(None, cancels=[asking], **options).then(
             handlers.start_over, [answers, strict], begun, **options
         )
-        toolbar.select(handlers.reopen, [answers, strict], begun, **options)
-        toolbar.apply(handlers.choose_strict, None, [strict, toolbar], **options)
+        toolbar.select(handlers.reopen, [answers, strict], begun, cancels=[asking], **options)
+        toolbar.apply(handlers.choose_strict, None, [strict, toolbar], trigger_mode="multiple", **options)
         toolbar.download(handlers.export, answers, [exported, notice], **options).then(
             None, exported, js="(file) => window.quoth.download(file)", **options
         )
-        conversation.like(handlers.rate, [answers, library_panel], notice, **options)
+        conversation.like(
+            handlers.rate, [answers, library_panel], notice, trigger_mode="multiple", **options
+        ).success(None, notice, js="(news) => window.quoth.tell('rated', news)", **options)
         read.click(None, js="() => window.quoth.openReader()", **options)
     return page
 
@@ -160,18 +162,19 @@ class Handlers:
         """At once what there is already; the rest as it gets loaded."""
         wanted = request.query_params.get("doc")
         choice = wanted or kept_choice
-        answers = await in_thread(self._restore, stored)
+        answers = list((await in_thread(self._restore, stored)).values())
         turns = await in_thread(self._turns, answers)
         panel, reader = await in_thread(self._open, choice)
         news = await in_thread(self._news, wanted)
-        yield panel, reader, conversation_value(turns), self.toolbar_value(strict), news
+        toolbar = self.toolbar_value(strict)
+        yield panel, reader, conversation_value(turns), toolbar, news, _dumped(answers)
         if self._startup.ready:
             return
         if reader is None:
             await self._startup.filled()
-            yield *await in_thread(self._open, choice), gr.skip(), gr.skip(), self._news()
+            yield *await in_thread(self._open, choice), gr.skip(), gr.skip(), self._news(), gr.skip()
         await self._startup.finished()
-        yield *(gr.skip() for _ in range(4)), await in_thread(self._news, wanted)
+        yield *(gr.skip() for _ in range(4)), await in_thread(self._news, wanted), gr.skip()
 
     async def ask(
         self, typed: str, choice: object, stored: object, strict: object, event: gr.EventData
@@ -187,9 +190,9 @@ class Handlers:
         if not isinstance(question, str) or not question.strip():
             yield gr.skip(), gr.skip(), gr.skip(), gr.skip()
             return
-        answers = await in_thread(self._restore, stored)
+        kept = await in_thread(self._restore, stored)
         replaced = _given(event, "replaces", int)
-        answers = answers if replaced is None else answers[: max(0, replaced)]
+        answers = [answer for place, answer in kept.items() if replaced is None or place < replaced]
         turns = await in_thread(self._turns, answers)
         yield conversation_value(turns, question), field, gr.skip(), self._news()
         try:
@@ -197,7 +200,8 @@ class Handlers:
             history = [] if alone else [Turn(answer.question, answer) for answer in answers]
             answer = await self._line.ask(question, asked(choice), history, strict=self._strictness(strict))
         except Exception as error:
-            yield conversation_value(turns), question, gr.skip(), bad_news(error)
+            turns = await in_thread(self._turns, kept.values())
+            yield conversation_value(turns), question, _dumped(kept.values()), bad_news(error)
             return
         answers = [*answers, answer][-MAX_KEPT_ANSWERS:]
         turns = await in_thread(self._turns, answers)
@@ -214,21 +218,28 @@ class Handlers:
 
     def start_over(self, stored: object, strict: object) -> tuple[Update, ...]:
         """An empty conversation; the one that ended goes to the browser's list."""
-        return self._begun([], stored, strict, self._news())
+        return self._begun([], stored, strict)
 
     def reopen(self, stored: object, strict: object, event: gr.EventData) -> tuple[Update, ...]:
-        """An earlier conversation from the browser's list, without what its documents do not say any more."""
-        answers = self._restore(_given(event, "answers", list))
-        news = self._news() if answers else notice_value("bad", GONE_CHAT)
-        return self._begun(answers, stored, strict, news)
+        """An earlier conversation from the browser's list, without what its documents do not say any more; it
+        leaves the list when nothing of it is missing."""
+        given = _given(event, "answers", list) or []
+        answers = self._restore(given).values()
+        if not answers:
+            turns = self._turns(self._restore(stored).values())
+            return conversation_value(turns), gr.skip(), gr.skip(), gr.skip(), notice_value("bad", GONE_CHAT)
+        whole = len(answers) == len(given)
+        return self._begun(answers, stored, strict, _given(event, "id", str) if whole else None)
 
-    def _begun(self, answers: list[Answer], stored: object, strict: object, news: Json) -> tuple[Update, ...]:
-        toolbar = self.toolbar_value(strict, self._restore(stored))
-        return conversation_value(self._turns(answers)), "", _dumped(answers), toolbar, news
+    def _begun(
+        self, answers: Collection[Answer], stored: object, strict: object, reopened: str | None = None
+    ) -> tuple[Update, ...]:
+        toolbar = self.toolbar_value(strict, self._restore(stored).values(), reopened)
+        return conversation_value(self._turns(answers)), "", _dumped(answers), toolbar, self._news()
 
     def export(self, stored: object, event: gr.EventData) -> tuple[Json, Update]:
         """The conversation as a file that the browser saves; empty when there is none."""
-        answers = self._restore(stored)
+        answers = self._restore(stored).values()
         if not answers:
             return {}, notice_value("bad", "There is nothing to export yet: ask a question first.")
         documents = self._documents_of(answers)
@@ -241,8 +252,11 @@ class Handlers:
         strict = self._strictness(_given(event, "strict", float))
         return strict, self.toolbar_value(strict)
 
-    def toolbar_value(self, strict: object, ended: Sequence[Answer] = ()) -> Json:
-        """The settings that can be chosen and the chosen one, and the conversation that ended just now."""
+    def toolbar_value(
+        self, strict: object, ended: Iterable[Answer] = (), reopened: str | None = None
+    ) -> Json:
+        """The settings that can be chosen and the chosen one; the conversation that ended just now, and the
+        id of the one in the browser's list that goes on instead."""
         usual = self._engine.strict
         values = {
             usual / 2: "Answer more readily",
@@ -253,6 +267,7 @@ class Handlers:
             "strict": self._strictness(strict),
             "strictness": [{"value": value, "label": label} for value, label in values.items()],
             "ended": _dumped(ended),
+            "reopened": reopened,
         }
 
     def _strictness(self, chosen: object) -> float:
@@ -263,7 +278,7 @@ class Handlers:
     def rate(self, stored: object, choice: object, event: gr.EventData) -> Update:
         """Keep what a person says about an answer."""
         try:
-            rated = dict(enumerate(self._restore(stored))).get(_given(event, "turn", int) or 0)
+            rated = self._restore(stored).get(_given(event, "turn", int) or 0)
             verdict = _VERDICT.validate_python(_given(event, "verdict", str))
             if rated is None:
                 return notice_value("bad", GONE_ANSWER)
@@ -308,7 +323,7 @@ class Handlers:
         panel = gr.update(value=choice, documents=listed(records))
         return panel, document_view(self._library.document(shown)) if shown else None
 
-    def _turns(self, answers: Sequence[Answer]) -> list[TurnView]:
+    def _turns(self, answers: Collection[Answer]) -> list[TurnView]:
         documents = self._documents_of(answers)
         return [turn_view(answer, documents) for answer in answers]
 
@@ -316,13 +331,14 @@ class Handlers:
         ids = {quote.document_id for answer in answers for quote in (*answer.quotes, *answer.leads)}
         return {document_id: self._library.document(document_id) for document_id in ids}
 
-    def _restore(self, stored: object) -> list[Answer]:
-        """The conversation that the browser kept, without what is not (any more) true."""
+    def _restore(self, stored: object) -> dict[int, Answer]:
+        """The conversation that the browser kept, by place, without what is not (any more) true."""
         try:
             answers = _ANSWERS.validate_python(stored)
         except ValidationError:
-            return []
-        return [answer for answer in answers[-MAX_KEPT_ANSWERS:] if self._holds(answer)]
+            return {}
+        recent = enumerate(answers[-MAX_KEPT_ANSWERS:])
+        return {place: answer for place, answer in recent if self._holds(answer)}
 
     def _holds(self, answer: Answer) -> bool:
         """Whether every quote stands in its document, word for word."""
@@ -361,7 +377,7 @@ def _given(event: gr.EventData, name: str, kind: type[T]) -> T | None:
     return value if isinstance(value, kind) and not isinstance(value, bool) else None
 
 
-def _dumped(answers: Sequence[Answer]) -> Any:
+def _dumped(answers: Iterable[Answer]) -> Any:
     """Answers as the browser keeps them."""
     return _ANSWERS.dump_python(list(answers), mode="json")
 

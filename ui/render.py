@@ -42,7 +42,7 @@ STATUS_LINES: dict[Status, str] = {
 }
 """What stands above the quotes or leads of an answer."""
 
-SMALL_TALK_LINE = "You’re welcome. Ask anything about the document."
+SMALL_TALK_LINE = "Happy to help. Ask anything about the document."
 
 
 _TAGS: dict[BlockKind, str] = {

@@ -9,11 +9,12 @@ element.append(log, announcer);
 
 let open = null; // what the reader shows: { id, title, examples }
 let painted = []; // { key, node } of the turns on screen
-let subject = "your document"; // what is asked: the one document, or how many
+let asking = { subject: "your documents", open: false, one: false }; // what is asked; whether the open document, or one alone
 let greeting = null;
 let waiting = null;
 let begun = false; // whether the page has what it starts with: turns that come later are answers
 let citing = null; // the turn whose citations the reader shows
+const rating = []; // what to do when the server has kept what a person said, the oldest first
 
 const ask = (question) => trigger('submit', { question });
 
@@ -32,7 +33,8 @@ const plain = (text) => text.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, " ").trim
 
 const unasked = () => {
   const asked = new Set(props.value.turns.map((turn) => plain(turn.question)));
-  return (open?.examples ?? []).filter((example) => !asked.has(plain(example)));
+  const examples = asking.open && open ? open.examples : [];
+  return examples.filter((example) => !asked.has(plain(example)));
 };
 
 const edit = (node, turn) => {
@@ -51,36 +53,38 @@ const edit = (node, turn) => {
 const does = {
   ask,
   show,
-  unasked,
   edit,
   askAsTyped: (question) => trigger('submit', { question, alone: "yes" }),
-  rate: (turn, verdict, place) => trigger('like', { turn, verdict, ...place }),
-  pick: (done) => tell("pick", { done }),
+  rate: (said, done) => {
+    rating.push(done);
+    trigger('like', said);
+  },
+  pick: (origin, done) => tell("pick", { origin, done }),
 };
 
-const greet = () =>
-  make(
-    "div",
-    { className: "greeting" },
-    make("h2", { textContent: "What would you like to know?" }),
-    make(
-      "p",
-      {},
-      "Ask anything about ",
-      make("cite", { dir: "auto", textContent: subject }),
-      ". ",
-      "Every answer is a quotation that you can check in its place.",
-    ),
-    suggestions("For example", unasked(), does),
-  );
+const PROMISE = "Every answer is a quotation that you can check in its place.";
+
+const invitation = () => [
+  make("h2", { textContent: "What would you like to know?" }),
+  make("p", {}, "Ask anything about ", make("cite", { dir: "auto", textContent: asking.subject }), `. ${PROMISE}`),
+  suggestions("For example", unasked(), does),
+];
+
+const beginning = () => [
+  make("h2", { textContent: "Add a document to begin" }),
+  make("p", {}, `Drop files or folders anywhere on this page, or add them above. Then ask: ${PROMISE.toLowerCase()}`),
+];
+
+const greet = () => make("div", { className: "greeting" }, ...(asking.subject ? invitation() : beginning()));
 
 // Painting
 
-// The documents of a turn are named unless it has but one, and that is open.
+// The documents of a turn are named unless but one is asked, and that is the turn's, and open.
 const nameDocuments = (turn) => {
-  const ids = new Set([...turn.querySelectorAll("[data-document]")].map((node) => node.dataset.document));
-  turn.classList.toggle("titled", ids.size > 1 || !ids.has(open?.id));
+  const ids = [...turn.querySelectorAll("[data-document]")].map((node) => node.dataset.document);
+  turn.classList.toggle("titled", !asking.one || ids.some((id) => id !== open?.id));
 };
+const nameAllDocuments = () => painted.forEach(({ node }) => nameDocuments(node));
 
 const scrollToTurn = (node) => {
   const offset = node.querySelector("h2, .editor").getBoundingClientRect().top - log.getBoundingClientRect().top;
@@ -102,10 +106,21 @@ const paintTurns = (turns) => {
   return fresh;
 };
 
+// What can be asked instead, below a question that found nothing.
+const offer = () => {
+  const failed = log.querySelector(".turn.not_found:last-child:not(:has(.suggestions))");
+  failed?.append(suggestions("Questions that it does answer", unasked(), does) || "");
+};
+
 const paintGreeting = () => {
   greeting?.remove();
   greeting = painted.length || props.value.pending ? null : greet();
   if (greeting) log.prepend(greeting);
+};
+
+const paintOffers = () => {
+  paintGreeting();
+  offer();
 };
 
 const paintPending = (question) => {
@@ -117,22 +132,21 @@ const paintPending = (question) => {
 };
 
 const announce = (turn) => {
-  const found = turn.quotes.length
-    ? `${turn.confidence_words}. ${turn.quotes.map((quote) => quote.before + quote.focus + quote.after).join(" ")}`
+  announcer.textContent = turn.quotes.length
+    ? `${turn.confidence_words}. ${turn.quotes.map(textOf).join(" ")}`
     : turn.line;
-  announcer.textContent = found;
 };
 
-const showLast = (scrolls) => {
-  const turn = props.value.turns.at(-1);
-  citing = painted.at(-1).node;
+const showTurn = (index, scrolls) => {
+  const { quotes, leads } = props.value.turns[index];
+  citing = painted[index].node;
   scrollToTurn(citing);
-  tell("answered", { cites: citesOf(turn.quotes.length ? turn.quotes : turn.leads), scrolls });
+  tell("answered", { cites: citesOf(quotes.length ? quotes : leads), scrolls });
 };
 
 const finish = () => {
   const turn = props.value.turns.at(-1);
-  showLast(turn.status !== "not_found");
+  showTurn(painted.length - 1, turn.status !== "not_found");
   announce(turn);
   address({ q: turn.question.length <= MAX_ADDRESS_CHARS ? turn.question : "" });
 };
@@ -147,10 +161,10 @@ const paint = () => {
   const wasWaiting = waiting !== null;
   const fresh = paintTurns(turns);
   paintPending(pending);
-  paintGreeting();
+  paintOffers();
   if (!turns.length && !pending) forget();
   else if (fresh.length && (wasWaiting || begun)) finish();
-  else if (fresh.length) showLast(false);
+  else if (fresh.length) showTurn(painted.length - 1, false);
 };
 
 // A question in the address is asked once the page knows its document.
@@ -166,28 +180,26 @@ const begin = () => {
 // Back and forward: to the turn with this question, where it is still on screen.
 const walk = ({ q }) => {
   const index = props.value.turns.findLastIndex((turn) => turn.question === q);
-  if (index >= 0) {
-    const { quotes, leads } = props.value.turns[index];
-    citing = painted[index].node;
-    scrollToTurn(citing);
-    tell("answered", { cites: citesOf(quotes.length ? quotes : leads), scrolls: true });
-  } else if (q) {
-    ask(q);
-  } else {
-    log.scrollTo({ top: 0, behavior: scrollBehavior() });
-  }
+  if (index >= 0) showTurn(index, true);
+  else if (q) ask(q);
+  else log.scrollTo({ top: 0, behavior: scrollBehavior() });
 };
 
 watch('value', paint);
 listen("walk", walk);
 listen("asked", (what) => {
-  subject = what;
-  paintGreeting();
+  asking = what;
+  nameAllDocuments();
+  paintOffers();
+});
+listen("rated", ({ tone }) => {
+  const done = rating.shift();
+  if (tone !== "bad") done?.();
 });
 listen("document", (shown) => {
   open = shown;
-  painted.forEach(({ node }) => nameDocuments(node));
-  paintGreeting();
+  nameAllDocuments();
+  paintOffers();
   setTimeout(begin);
 });
 listen("current", ({ n }) => {

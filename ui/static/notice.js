@@ -1,6 +1,6 @@
 // One line of news: what is being waited for, what was done, what went wrong.
 const { listen } = window.quoth;
-const SHOWN_FOR = 2_500; // milliseconds, for news of the page itself
+const SHOWN_FOR = { good: 2_500, bad: 8_000 }; // milliseconds, for news of the page itself
 const GONE = { tone: "bad", text: "The server does not answer. Quoth tries again and goes on by itself when it is back." };
 const line = document.createElement("p");
 line.className = "notice";
@@ -21,8 +21,10 @@ listen("gone", () => {
   gone = true;
   paint();
 });
-listen("news", (news) => {
-  show({ tone: "good", ...news });
-  setTimeout(paint, SHOWN_FOR);
+let timer = null;
+listen("news", ({ tone = "good", text }) => {
+  clearTimeout(timer);
+  show({ tone, text });
+  timer = setTimeout(paint, SHOWN_FOR[tone]);
 });
 paint();

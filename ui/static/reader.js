@@ -1,16 +1,13 @@
 // The reader: the open document, with the sentences that an answer cites.
-const { make, tell, listen, closeReader, openReader, scrollBehavior } = window.quoth;
-
-const button = (className, label, onclick, text = "") =>
-  make("button", { className, type: "button", onclick, textContent: text, title: label, attributes: { "aria-label": label } });
+const { make, button, tell, listen, closeReader, openReader, scrollBehavior } = window.quoth;
 
 const position = make("span", { className: "position" });
 const stepper = make(
   "div",
   { className: "stepper", hidden: true, attributes: { role: "group", "aria-label": "Citations" } },
-  button("previous", "Previous citation", () => step(-1)),
+  button("previous", "Previous citation", () => step(-1), ""),
   position,
-  button("next", "Next citation", () => step(1)),
+  button("next", "Next citation", () => step(1), ""),
 );
 const sections = make("ol", {});
 const outline = make(
@@ -34,7 +31,7 @@ element.append(root);
 let shown = null; // id of the document on screen
 let cites = []; // { n, document, sentences } of the answer whose citations are shown
 let current = 0; // number of the citation that is stepped to; 0 for none
-let origin = null; // where the focus returns to
+let origin = null; // where the focus returns to; null for the button that shows the document
 let awaited = null; // the citation to go to when its document has come: { document, n, keyboard }
 
 // Highlights
@@ -113,9 +110,13 @@ const step = (by) => {
   goTo(cites[next].n);
 };
 
+// Where one came from; on a phone that may be the button that shows the document.
+const cameFrom = () => origin ?? document.querySelector("#read");
+
 const leave = () => {
+  stopPicking();
   closeReader();
-  origin?.focus();
+  cameFrom().focus();
   origin = null;
 };
 
@@ -137,8 +138,9 @@ const firstVisible = () => {
   return [...page.querySelectorAll(".s")].find((node) => node.getBoundingClientRect().bottom > top);
 };
 
-const pick = (done) => {
-  picked = done;
+const pick = (wanted) => {
+  picked = wanted.done;
+  origin = wanted.origin;
   hint.hidden = false;
   root.classList.add("picking");
   openReader();
@@ -154,7 +156,7 @@ const stopPicking = () => {
 
 const take = (node) => {
   const done = picked;
-  stopPicking();
+  leave();
   done({ document: shown, sentence: node.id });
 };
 
@@ -173,7 +175,6 @@ const pickingKeys = {
   ArrowDown: () => moveCandidate(1),
   ArrowUp: () => moveCandidate(-1),
   Enter: () => candidate && take(candidate),
-  Escape: stopPicking,
 };
 
 // The document
@@ -196,6 +197,7 @@ const present = (title) => tell("document", { id: shown, title, examples: props.
 const paint = () => {
   const value = props.value;
   shown = value?.id ?? null;
+  offer(null);
   page.innerHTML = value?.html ?? ""; // escaped by the server
   page.scrollTo(0, 0);
   sections.replaceChildren(...(value?.outline ?? []).map(entry));
@@ -221,20 +223,23 @@ listen("cite", (wanted) => {
   goTo(wanted.n, wanted.keyboard);
 });
 listen("answered", (answer) => {
+  stopPicking();
   cites = answer.cites;
   current = 0;
   const here = answer.scrolls && cites.find((cite) => cite.document === shown);
   if (here) goTo(here.n);
   else paintCites();
 });
-listen("pick", ({ done }) => pick(done));
-root.addEventListener("keydown", (event) => {
-  if (picked && pickingKeys[event.key]) {
-    event.preventDefault();
-    pickingKeys[event.key]();
-    return;
-  }
-  if (event.key !== "Escape") return;
+listen("pick", pick);
+page.addEventListener("keydown", (event) => {
+  if (!picked || !pickingKeys[event.key]) return;
+  event.preventDefault();
+  pickingKeys[event.key]();
+});
+// Also where the focus stayed on what was clicked.
+document.addEventListener("keydown", (event) => {
+  const here = root.contains(event.target) || event.target === cameFrom() || event.target === document.body;
+  if (event.key !== "Escape" || !here || document.querySelector(":popover-open")) return;
   if (outline.open) outline.open = false;
   else leave();
 });

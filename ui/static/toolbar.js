@@ -1,5 +1,5 @@
 // What stands in the header beside the documents: new chat, earlier chats, export, settings.
-const { make, tell, listen, chosenTheme, chooseTheme } = window.quoth;
+const { make, button, quoted, chosenTheme, chooseTheme } = window.quoth;
 const CHATS = "quoth-chats";
 const MAX_CHATS = 30;
 const WIDEST = 340; // pixels that a menu takes at most
@@ -8,18 +8,18 @@ const EDGE = 8; // pixels between it and the side of the page
 // A button with a panel that closes on Escape, on a choice and on a click elsewhere, and gives the focus back.
 const menu = (name, label, fill) => {
   const panel = make("div", { className: "menu", id: `${name}-menu`, popover: "auto", attributes: { role: "dialog", "aria-label": label } });
-  const button = make("button", { id: name, className: "tool", type: "button", textContent: label, title: label });
-  button.popoverTargetElement = panel;
+  const opener = make("button", { id: name, className: "tool", type: "button", textContent: label, title: label });
+  opener.popoverTargetElement = panel;
   panel.addEventListener("beforetoggle", (event) => {
     if (event.newState !== "open") return;
     panel.replaceChildren(...fill(() => panel.hidePopover()).filter(Boolean));
-    const { bottom, right } = button.getBoundingClientRect();
+    const { bottom, right } = opener.getBoundingClientRect();
     const { clientWidth } = document.documentElement;
     const furthest = Math.max(clientWidth - WIDEST - EDGE, EDGE);
     panel.style.top = `${bottom + 6}px`;
     panel.style.right = `${Math.max(EDGE, Math.min(clientWidth - right, furthest))}px`;
   });
-  element.append(button, panel);
+  element.append(opener, panel);
 };
 
 const item = (text, onclick, properties = {}) =>
@@ -54,30 +54,24 @@ const archive = (answers) => {
   keep([ended, ...chats()]);
 };
 
-const forget = (chat) => keep(chats().filter(({ id }) => id !== chat.id));
-
-const reopen = (chat) => {
-  forget(chat);
-  trigger('select', { answers: chat.answers });
-};
+const forget = (forgotten) => keep(chats().filter(({ id }) => id !== forgotten));
 
 const when = (at) => new Date(at).toLocaleDateString(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+
+// The focus goes to the row beside it.
+const drop = (chat, row) => {
+  const beside = row.nextElementSibling ?? row.previousElementSibling;
+  forget(chat.id);
+  row.remove();
+  beside?.querySelector(".remove").focus();
+};
 
 const chatRow = (chat, hide) => {
   const row = make(
     "li",
     {},
-    item("", () => { hide(); reopen(chat); }, { className: "item chat" }),
-    make("button", {
-      className: "remove",
-      type: "button",
-      title: "Forget this chat",
-      attributes: { "aria-label": `Forget “${chat.title}”` },
-      onclick: () => {
-        forget(chat);
-        row.remove();
-      },
-    }),
+    item("", () => { hide(); trigger('select', { id: chat.id, answers: chat.answers }); }, { className: "item chat" }),
+    button("remove", `Forget ${quoted(chat.title)}`, () => drop(chat, row), ""),
   );
   row.firstChild.append(
     make("span", { className: "chat-title", dir: "auto", textContent: chat.title }),
@@ -117,7 +111,7 @@ const fieldset = (legend, hint, ...options) =>
 const settings = () => [
   fieldset(
     "How sure an answer has to be",
-    "Moves the confidence below which Quoth says that the document does not say.",
+    "The surer it has to be, the more often Quoth says that the document does not say.",
     ...props.value.strictness.map(({ value, label }) =>
       choice("strict", value, label, value === props.value.strict, (strict) => trigger('apply', { strict })),
     ),
@@ -141,5 +135,6 @@ menu("settings", "Settings", settings);
 
 watch('value', () => {
   archive(props.value.ended);
+  if (props.value.reopened) forget(props.value.reopened);
   for (const box of element.querySelectorAll("input[name=strict]")) box.checked = Number(box.value) === props.value.strict;
 });

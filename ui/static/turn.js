@@ -1,24 +1,21 @@
 // One question with its answer, as nodes. Everything on screen is set as text, never as markup.
 // `does` is what a person can do with it: show, ask, askAsTyped, edit, rate, pick.
-const { make, copyText } = window.quoth;
-
-const action = (className, label, onclick, text = label) =>
-  make("button", { className, type: "button", textContent: text, title: label, onclick, attributes: { "aria-label": label } });
+const { make, button, quoted, copyText } = window.quoth;
 
 // Quotes
 
 const textOf = (quote) => quote.before + quote.focus + quote.after;
 const placeOf = (quote) => (quote.title === quote.section ? quote.title : `${quote.title}: ${quote.section}`);
-const cited = (quote) => `“${textOf(quote)}” (${placeOf(quote)})`;
+const cited = (quote) => `${quoted(textOf(quote))} (${placeOf(quote)})`;
 
 const words = (quote) => {
   const focus = quote.focus && make("mark", { className: "focus", textContent: quote.focus });
-  return make("span", { className: "words", dir: "auto" }, quote.before, focus, quote.after);
+  return make("span", { className: "words" }, quote.before, focus, quote.after);
 };
 
 const context = (quote) =>
   quote.context &&
-  make("span", { className: `context ${quote.context.kind}`, dir: "auto", textContent: `${quote.context.text} ` });
+  make("span", { className: `context ${quote.context.kind}`, textContent: `${quote.context.text} ` });
 
 const marker = (quotes, quote, does) =>
   make("button", {
@@ -31,7 +28,7 @@ const marker = (quotes, quote, does) =>
   });
 
 const quotation = (quotes, does) => (quote) =>
-  make("p", { className: "quote" }, context(quote), words(quote), "\u00a0", marker(quotes, quote, does));
+  make("p", { className: "quote" }, context(quote), words(quote), marker(quotes, quote, does));
 
 const path = (quote) =>
   make(
@@ -52,7 +49,7 @@ const source = (quotes, does) => (quote) =>
       path(quote),
       make("span", { className: "in-place", textContent: "Show in place" }),
     ),
-    action("copy", `Copy quote ${quote.n} with its citation`, () => copyText(cited(quote)), ""),
+    button("copy", `Copy quote ${quote.n} with its citation`, () => copyText(cited(quote)), ""),
   );
 
 const sources = (quotes, does) =>
@@ -71,7 +68,7 @@ const confidence = (turn) => {
 };
 
 const lead = (quotes, does) => (quote) =>
-  make("li", { className: "lead" }, quotation(quotes, does)(quote), make("p", {}, path(quote)));
+  make("li", { className: "lead", dir: "auto" }, quotation(quotes, does)(quote), make("p", {}, path(quote)));
 
 const leads = (turn, title, does) =>
   turn.leads.length > 0 &&
@@ -90,7 +87,7 @@ const suggestions = (title, questions, does) =>
     "div",
     { className: "suggestions" },
     make("h3", { textContent: title }),
-    make("ul", {}, ...questions.map((question) => make("li", {}, action("example", question, () => does.ask(question))))),
+    make("ul", {}, ...questions.map((question) => make("li", {}, button("example", question, () => does.ask(question))))),
   );
 
 // The question
@@ -100,7 +97,7 @@ const asked = (turn, does) =>
     "header",
     { className: "question-row" },
     make("h2", { className: "asked", dir: "auto", textContent: turn.question }),
-    action("edit", "Edit and ask again", (event) => does.edit(event.currentTarget.closest(".turn"), turn), ""),
+    button("edit", "Edit and ask again", (event) => does.edit(event.currentTarget.closest(".turn"), turn), ""),
   );
 
 // In place of the question, until it is asked again or left as it was.
@@ -116,8 +113,8 @@ const editor = (turn, again, leave) => {
   const buttons = make(
     "div",
     { className: "choices" },
-    action("choice strong", "Ask again", send),
-    action("choice", "Cancel", leave),
+    button("choice strong", "Ask again", send),
+    button("choice", "Cancel", leave),
   );
   return make("div", { className: "editor" }, field, buttons);
 };
@@ -127,7 +124,7 @@ const understood = (turn, does) =>
     "p",
     { className: "resolved" },
     `Understood as: ${turn.resolved} `,
-    action("as-typed", "Ask it as I typed it", () => does.askAsTyped(turn.question)),
+    button("as-typed", "Ask it as I typed it", () => does.askAsTyped(turn.question)),
   );
 
 // What a person can do with an answer
@@ -141,22 +138,24 @@ const THANKS = "Thank you. It is kept in this library, and nowhere else.";
 
 const feedback = (turn, index, does) => {
   const box = make("div", { className: "feedback", attributes: { role: "group", "aria-label": "Was this helpful?" } });
-  const thank = () => box.replaceChildren(make("span", { className: "thanks", textContent: THANKS, attributes: { role: "status" } }));
-  const rate = (verdict, place = {}) => {
-    does.rate(index, verdict, place);
-    thank();
+  const thank = () => {
+    const thanks = make("span", { className: "thanks", tabIndex: -1, textContent: THANKS, attributes: { role: "status" } });
+    const focused = box.contains(document.activeElement);
+    box.replaceChildren(thanks);
+    if (focused) thanks.focus();
   };
+  const rate = (verdict, place = {}) => does.rate({ turn: index, verdict, ...place }, thank);
   const ask = () => {
-    const pick = action("choice", "The answer is here…", () => does.pick((place) => rate("answer_here", place)));
+    const pick = button("choice", "The answer is here…", (event) => does.pick(event.currentTarget, (place) => rate("answer_here", place)));
     const choices = [
       pick,
-      turn.status !== "not_found" && action("choice", "The document does not say", () => rate("not_said")),
-      action("choice", "Just not helpful", () => rate("not_helpful")),
+      turn.status !== "not_found" && button("choice", "The document does not say", () => rate("not_said")),
+      button("choice", "Just not helpful", () => rate("not_helpful")),
     ];
-    box.replaceChildren(make("span", { textContent: "What would have been right?" }), ...choices.filter(Boolean));
+    box.replaceChildren(make("span", { className: "ask", textContent: "What would have been right?" }), ...choices.filter(Boolean));
     pick.focus();
   };
-  box.append(action("rate", "Helpful", () => rate("helpful")), action("rate", "Not helpful", ask));
+  box.append(button("rate", "Helpful", () => rate("helpful")), button("rate", "Not helpful", ask));
   return box;
 };
 
@@ -164,13 +163,13 @@ const actions = (turn, index, does) =>
   make(
     "footer",
     { className: "actions" },
-    action("rate", "Copy", () => copyText(answerText(turn))),
+    button("rate", "Copy", () => copyText(answerText(turn))),
     feedback(turn, index, does),
   );
 
 const bodies = {
   answered: (turn, does) => [
-    make("div", { className: "passages" }, ...turn.quotes.map(quotation(turn.quotes, does))),
+    make("div", { className: "passages", dir: "auto" }, ...turn.quotes.map(quotation(turn.quotes, does))),
     sources(turn.quotes, does),
     confidence(turn),
   ],
@@ -180,19 +179,19 @@ const bodies = {
     leads(turn, "Closest passages (not an answer)", does),
   ],
   empty: (turn) => [line(turn)],
+  small_talk: (turn) => [line(turn)],
 };
 
 const turnNode = (turn, index, does) => {
-  const parts = turn.small_talk ? [line(turn)] : bodies[turn.status](turn, does);
-  const rated = !turn.small_talk && turn.status !== "empty";
+  const kind = turn.small_talk ? "small_talk" : turn.status;
+  const rated = kind !== "small_talk" && kind !== "empty";
   return make(
     "article",
-    { className: `turn ${turn.status}` },
+    { className: `turn ${kind}` },
     asked(turn, does),
     turn.resolved && understood(turn, does),
-    ...parts,
+    ...bodies[kind](turn, does),
     rated && actions(turn, index, does),
-    turn.status === "not_found" && !turn.small_talk && suggestions("Questions that it does answer", does.unasked(), does),
   );
 };
 
