@@ -57,7 +57,7 @@ def shared_reader() -> TrainedReader:
 
 @dataclass
 class SteeredReader:
-    """The shipped reader; it loads when `loaded` is set, fails and decides as it is told to."""
+    """The shipped reader; it loads and reads while `loaded` is set, fails and decides as it is told to."""
 
     loaded: threading.Event = field(default_factory=threading.Event)
     load_error: Exception | None = None
@@ -80,6 +80,7 @@ class SteeredReader:
         self.inner.load()
 
     def read(self, retrieved: Retrieved, quoted: Sequence[Quote] = (), another: bool = False) -> Reading:
+        assert self.loaded.wait(30)
         if self.read_error:
             raise self.read_error
         return self.inner.read(retrieved, quoted, another)
