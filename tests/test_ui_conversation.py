@@ -12,6 +12,7 @@ from ui_fixtures import (
     IN_BROWSER,
     PHONE,
     OpenPage,
+    SteeredReader,
     ask,
     highlighted,
     plain,
@@ -402,3 +403,19 @@ def test_the_page_goes_on_when_the_server_was_away(open_page: OpenPage, real_lib
         expect(page.get_by_text("The server does not answer.")).to_be_hidden()
         expect(page.get_by_label("Your question")).to_have_value("What is Software")
         ask(page, FERMI)
+
+
+def test_a_question_that_waited_is_given_back_when_the_server_was_away(
+    open_page: OpenPage, real_library: Library
+) -> None:
+    reader = SteeredReader()
+    with served(real_library, reader) as address:
+        page = open_page(address)
+        page.get_by_label("Your question").fill(RADAR)
+        page.keyboard.press("Enter")
+        expect(page.locator(".turn.pending")).to_be_visible()
+        page.route("**/healthz", lambda route: route.abort())
+        expect(page.get_by_text("The server does not answer.")).to_be_visible()
+        page.unroute("**/healthz")
+        expect(page.get_by_label("Your question")).to_have_value(RADAR)
+        reader.loaded.set()
