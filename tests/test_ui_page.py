@@ -357,11 +357,11 @@ def test_a_model_that_cannot_be_loaded_is_said_in_one_line(
     reader = steered_reader(load_error=ModelError("the weights are damaged; reinstall them"))
     with served(real_library, reader) as address:
         page = open_page(address)
-        expect(page.get_by_role("alert")).to_have_text("The weights are damaged; reinstall them")
+        expect(page.get_by_role("alert")).to_have_text("A model cannot be loaded; the server's log says why")
         page.get_by_label("Your question").fill(RADAR)
         page.keyboard.press("Enter")
         expect(page.get_by_label("Your question")).to_have_value(RADAR)
-        expect(page.get_by_role("alert")).to_have_text("The weights are damaged; reinstall them")
+        expect(page.get_by_role("alert")).to_have_text("A model cannot be loaded; the server's log says why")
 
 
 # How it looks
