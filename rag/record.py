@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-from index import Document
+from index import Document, Library
 from index.errors import RecordError
 from rag.answer import Answer, Quote
 
@@ -58,6 +58,12 @@ def cited(answer: Answer, documents: Mapping[str, Document]) -> CitedAnswer:
     own = _fields_of(answer, Answer)
     named = {kind: tuple(_cited(quote, documents) for quote in own[kind]) for kind in ("quotes", "leads")}
     return CitedAnswer(**own | named)
+
+
+def sources(answer: Answer, library: Library) -> dict[str, Document]:
+    """Every document that the answer quotes, by id. Raises DocumentNotFoundError for one removed since."""
+    ids = {quote.document_id for quote in answer.quotes + answer.leads}
+    return {document_id: library.document(document_id) for document_id in ids}
 
 
 def _cited(quote: Quote, documents: Mapping[str, Document]) -> CitedQuote:

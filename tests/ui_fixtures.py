@@ -94,11 +94,15 @@ def steered_reader(**steering: Any) -> SteeredReader:
 
 
 @contextmanager
-def served(library: Library, reader: Reader | None = None, port: int = 0) -> Iterator[str]:
+def served(
+    library: Library, reader: Reader | None = None, port: int = 0, settings: Settings | None = None
+) -> Iterator[str]:
     """The application of this library on a loopback port, 0 for a free one; gives its address."""
     engine = Engine(library, reader=reader)
     with ThreadPoolExecutor(1) as thread, socket.create_server(("127.0.0.1", port)) as listener:
-        app = thread.submit(create_app, library, engine, Settings()).result()  # Playwright's loop runs here
+        app = thread.submit(
+            create_app, library, engine, settings or Settings()
+        ).result()  # Playwright's loop runs here
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
         running = thread.submit(server.run, [listener])
         try:

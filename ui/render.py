@@ -318,16 +318,16 @@ def markdown(answers: Iterable[Answer], documents: Mapping[str, Document]) -> st
     paragraphs = ["# Questions and answers in the documents’ own words"]
     notes: list[str] = []
     for view in (turn_view(answer, documents) for answer in answers):
-        understood = f"Understood as: {_plain(view['resolved'])}" if view["resolved"] else ""
-        paragraphs += [f"## {_plain(view['question'])}", understood, view["line"]]
+        understood = f"Understood as: {plain(view['resolved'])}" if view["resolved"] else ""
+        paragraphs += [f"## {plain(view['question'])}", understood, view["line"]]
         for quote in (*view["quotes"], *view["leads"]):
-            text = _plain(quote["before"] + quote["focus"] + quote["after"])
+            text = plain(quote["before"] + quote["focus"] + quote["after"])
             paragraphs.append(f"> {text}[^{len(notes) + 1}]")
-            notes.append(f"[^{len(notes) + 1}]: {_plain(quote['title'])}: {_plain(quote['section'])}")
+            notes.append(f"[^{len(notes) + 1}]: {plain(quote['title'])}: {plain(quote['section'])}")
     return "\n\n".join(filter(None, [*paragraphs, *notes])) + "\n"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text as Markdown that shows as just this text, on one line."""
     return _LIST_NUMBER.sub(r"\1\\\2", _MARKDOWN.sub(r"\\\g<0>", one_line(text)))
 

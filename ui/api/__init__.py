@@ -11,13 +11,14 @@ from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
 from ui.api.asking import create_asking_router
+from ui.api.chat_completions import create_chat_router
 from ui.api.documents import create_documents_router
 from ui.api.records import create_records_router
 from ui.api.state import create_state_router
 from ui.problems import DOCUMENTED, problem_response, with_problems
 from ui.service import Service
 
-PATHS = ("/api/", "/healthz", "/readyz", "/metrics")
+PATHS = ("/api/", "/v1/", "/healthz", "/readyz", "/metrics")
 """What this application answers, by the beginning of the path."""
 
 DESCRIPTION = """
@@ -46,6 +47,7 @@ def create_api(service: Service) -> FastAPI:
         create_documents_router(service),
         create_records_router(service),
         create_state_router(service),
+        create_chat_router(service),
     ):
         api.include_router(router)
     api.add_exception_handler(HTTPStatus.METHOD_NOT_ALLOWED, _not_allowed)
