@@ -13,7 +13,7 @@ import httpx
 import openai
 import pytest
 from openai import OpenAI
-from ui_fixtures import SteeredReader, served, steered_reader
+from ui_fixtures import SteeredReader, served, steered_reader, wait_for_line
 
 from index import Library
 from index.embedding import FakeEmbedder
@@ -289,10 +289,3 @@ def test_who_hangs_up_ends_the_work(module_library: Library) -> None:
                 completed(client, RADAR, stream=stream)
             wait_for_line(address, 0)
         reader.loaded.set()
-
-
-def wait_for_line(address: str, length: int) -> None:
-    deadline = time.monotonic() + 20
-    while f"quoth_questions_in_line {length:.1f}" not in httpx.get(f"{address}/metrics").text:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import uvicorn
 from playwright.sync_api import Page, ViewportSize, expect
@@ -110,6 +112,14 @@ def served(
         finally:
             server.should_exit = True
             running.result(20)
+
+
+def wait_for_line(address: str, length: int) -> None:
+    """Wait until so many questions are being answered or wait for it."""
+    deadline = time.monotonic() + 20
+    while f"quoth_questions_in_line {length:.1f}" not in httpx.get(f"{address}/metrics").text:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def ask(page: Page, question: str) -> None:

@@ -108,6 +108,23 @@ def serve(settings: Settings) -> None:
     serve_page(settings, _announce)
 
 
+@cli.command()
+@_with_settings("library", "strict", "mcp_add")
+def mcp(settings: Settings) -> None:
+    """Serve a language model's program over MCP, by standard input and output.
+
+    Such a program starts this command itself; a running "quoth serve" has the same at /mcp.
+
+    \b
+    Examples:
+      quoth mcp
+      quoth mcp --library ./papers --mcp-add
+    """
+    from ui.mcp_server import serve_stdio
+
+    serve_stdio(settings)
+
+
 def _announce(address: str) -> None:
     click.echo(f"Quoth answers at {address} (Ctrl-C stops)")
 

@@ -50,17 +50,20 @@ def create_app(library: Library, engine: Engine, settings: Settings) -> FastAPI:
     without a token.
     """
     from ui.chat import mount_page  # importing Gradio takes seconds: not before somebody serves
+    from ui.mcp_server import mcp_asgi
 
     service = Service.of(library, engine, settings)
+    mcp, serving_mcp = mcp_asgi(service)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service.startup.start()
-        yield
+        async with serving_mcp():
+            yield
 
     app = FastAPI(lifespan=lifespan, **UNDOCUMENTED)
     app.state.service = service
-    _guard(app, service)
+    _guard(app, service, {**dict.fromkeys(PATHS, create_api(service)), "/mcp": mcp})
 
     async def mount_it() -> None:  # where no event loop runs, Gradio makes some and never closes them
         mount_page(app, service)
@@ -70,10 +73,10 @@ def create_app(library: Library, engine: Engine, settings: Settings) -> FastAPI:
     return app
 
 
-def _guard(app: FastAPI, service: Service) -> None:
+def _guard(app: FastAPI, service: Service, doors: dict[str, ASGIApp]) -> None:
     """Put in front of the application what a request passes through: each layer before those above it."""
     settings = service.settings
-    app.add_middleware(Doors, doors=dict.fromkeys(PATHS, create_api(service)))
+    app.add_middleware(Doors, doors=doors)
     app.add_middleware(BodyLimit, settings=settings)
     app.add_middleware(Guard, access=Access.of(settings))
     if settings.origins:

@@ -90,6 +90,7 @@ class Settings(BaseSettings):
     rate: int = Field(
         6_000, ge=0, description="Requests a minute that one client may send; 0 for any number."
     )
+    mcp_add: bool = Field(False, description="Let language models that use MCP add documents.")
     drain_seconds: float = Field(
         10, ge=0, le=600, description="Time that a server which is stopped gives to what it is doing."
     )
