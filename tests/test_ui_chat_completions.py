@@ -13,6 +13,7 @@ import httpx
 import openai
 import pytest
 from openai import OpenAI
+from pydantic import SecretStr
 from ui_fixtures import SteeredReader, served, steered_reader, wait_for_line
 
 from index import Library
@@ -87,9 +88,8 @@ def test_a_client_finds_the_library_and_each_document_among_the_models(
 def test_a_model_can_be_looked_up(client: OpenAI, module_library: Library) -> None:
     wanted = f"quoth/{module_library.documents()[0].id}"
     assert client.models.retrieve(wanted).id == wanted
-    with pytest.raises(openai.NotFoundError, match="no model 'gpt-4o'") as caught:
+    with pytest.raises(openai.NotFoundError, match="no model 'gpt-4o'"):
         client.models.retrieve("gpt-4o")
-    assert caught.value.code == "model_not_found"
 
 
 # Answers
@@ -237,9 +237,8 @@ def test_what_cannot_be_used_is_a_bad_request(client: OpenAI, request_: Any, lin
 
 @pytest.mark.parametrize("model", ["gpt-4o", "quoth/", "quoth/0123456789abcdef", ""])
 def test_an_unknown_model_is_not_found(client: OpenAI, model: str) -> None:
-    with pytest.raises(openai.NotFoundError) as caught:
+    with pytest.raises(openai.NotFoundError, match=r"no (model|document) "):
         completed(client, RADAR, model=model)
-    assert caught.value.code == "model_not_found"
 
 
 @pytest.mark.parametrize("body", [{"messages": said("\ud800")}, {"messages": None}, {"model": 1}])
@@ -249,6 +248,24 @@ def test_what_is_no_text_is_a_bad_request(client: OpenAI, body: dict[str, object
         response = raw.post("chat/completions", content=content, headers={"Content-Type": "application/json"})
     assert response.status_code == 400
     assert response.json()["error"]["type"] == "invalid_request_error"
+
+
+def test_what_stands_in_front_answers_as_clients_read_it(module_library: Library) -> None:
+    settings = Settings(token=SecretStr("sesame"))
+    with served(module_library, settings=settings) as address, connected(address) as client:
+        with pytest.raises(openai.AuthenticationError) as caught:
+            client.models.list()
+        assert isinstance(caught.value.body, dict)
+        assert "needs its token" in caught.value.body["message"]
+        assert caught.value.response.headers["www-authenticate"] == "Bearer"
+        with client.copy(api_key="sesame") as known:
+            assert known.models.list().data
+
+
+def test_what_is_not_offered_is_not_found(client: OpenAI) -> None:
+    with pytest.raises(openai.NotFoundError) as caught:
+        client.embeddings.create(model="quoth", input="radar")
+    assert caught.value.type == "invalid_request_error"
 
 
 def test_a_server_with_a_full_line_says_when_to_come_again(module_library: Library) -> None:
@@ -289,3 +306,4 @@ def test_who_hangs_up_ends_the_work(module_library: Library) -> None:
                 completed(client, RADAR, stream=stream)
             wait_for_line(address, 0)
         reader.loaded.set()
+        assert 'status="499"} 2' in httpx.get(f"{address}/metrics").text

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from index import QuothError
 from index.errors import (
@@ -32,6 +33,8 @@ from ui.errors import public_line
 from ui.jobs import AddingBusyError, JobNotFoundError
 
 RETRY_AFTER_SECONDS = 10
+CLIENT_CLOSED_REQUEST = 499
+PROBLEM_TYPE = "application/problem+json"
 
 STATUS_OF_ERROR: tuple[tuple[type[QuothError], HTTPStatus], ...] = (
     (QuestionError, HTTPStatus.UNPROCESSABLE_ENTITY),
@@ -62,7 +65,7 @@ class Problem(BaseModel):
     detail: str
 
 
-_PROBLEM_CONTENT = {"application/problem+json": {"schema": Problem.model_json_schema()}}
+_PROBLEM_CONTENT = {PROBLEM_TYPE: {"schema": Problem.model_json_schema()}}
 
 DOCUMENTED: dict[int | str, dict[str, Any]] = {
     HTTPStatus.UNPROCESSABLE_ENTITY: {
@@ -78,7 +81,13 @@ def with_problems(api: FastAPI) -> FastAPI:
     """The same application; every error that a route raises becomes problem details."""
     for error in (QuothError, RequestValidationError, HTTPException, Exception):
         api.add_exception_handler(error, _respond)
+    api.add_exception_handler(ClientDisconnect, _say_nothing)
     return api
+
+
+async def _say_nothing(_: Request, error: Exception) -> Response:
+    """The client has gone; the status is for the log and the metrics, as other servers have it."""
+    return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 
 async def _respond(_: Request, error: Exception) -> Response:
@@ -92,7 +101,7 @@ def problem_response(error: Exception) -> Response:
         problem.model_dump(),
         problem.status,
         _headers_of(error, problem),
-        media_type="application/problem+json",
+        media_type=PROBLEM_TYPE,
     )
 
 

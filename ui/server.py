@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from index import Library, QuothError
 from rag import Engine
 from ui.api import PATHS, create_api
+from ui.api.error_objects import ErrorObjects
 from ui.documents import create_documents_api
 from ui.guard import Access, Guard, SecurityHeaders
 from ui.limits import BodyLimit, RateLimit
@@ -90,6 +91,7 @@ def _guard(app: FastAPI, service: Service, doors: dict[str, ASGIApp]) -> None:
         )
     if settings.rate:
         app.add_middleware(RateLimit, rate=settings.rate)
+    app.add_middleware(ErrorObjects)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(Observed, metrics=service.metrics)
     app.add_middleware(CorrelationIdMiddleware, validator=None, transformer=_as_request_id)

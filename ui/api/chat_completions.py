@@ -7,23 +7,17 @@ temperature, tools, max_tokens, stop, response_format, …) is accepted and has 
 
 from __future__ import annotations
 
-import logging
-import time
-import uuid
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from http import HTTPStatus
 from itertools import pairwise
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Any, NoReturn
 
 from anyio.to_thread import run_sync as in_thread
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response, StreamingResponse
-from fastapi.routing import APIRoute
+from fastapi.responses import Response, StreamingResponse
 from fastapi.sse import format_sse_event
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 
 from index import DocumentRecord, Library
 from index.document import one_line
@@ -33,192 +27,40 @@ from rag.conversation import MAX_TURNS
 from rag.record import CitedAnswer, cited, sources
 from ui.answer_text import paragraphs, restored
 from ui.api.body import unless_gone
-from ui.problems import RETRY_AFTER_SECONDS, problem_of
+from ui.api.openai_format import (
+    MODEL,
+    AnswerMessage,
+    ChatCompletion,
+    ChatCompletionChunk,
+    ChatRequest,
+    Choice,
+    ChunkChoice,
+    Delta,
+    ErrorObject,
+    Message,
+    Model,
+    ModelList,
+    Usage,
+)
 from ui.service import Service
 
-log = logging.getLogger(__name__)
-
-MODEL = "quoth"
-MAX_MESSAGES = 2_000
+PREFIX = "/v1"
 FILLING_SECONDS = 60.0
 
+_EVENT = {"type": "object", "properties": {"data": {"type": "string"}}, "required": ["data"]}
 
-class ContentPart(BaseModel):
-    """A piece of a message."""
-
-    type: str = Field(examples=["text"])
-    text: str = ""
-
-
-class Message(BaseModel):
-    """One message of the conversation. Those of other roles than user and assistant have no effect."""
-
-    role: Literal["developer", "system", "user", "assistant", "tool", "function"]
-    content: str | list[ContentPart] | None = None
-
-    @property
-    def parts(self) -> list[ContentPart]:
-        if isinstance(self.content, str):
-            return [ContentPart(type="text", text=self.content)]
-        return self.content or []
-
-    @property
-    def text(self) -> str:
-        return "\n".join(part.text for part in self.parts if part.type == "text")
-
-
-class StreamOptions(BaseModel):
-    """What a stream holds besides the answer."""
-
-    include_usage: bool = False
-
-
-class ChatRequest(BaseModel):
-    """A question, the last message, after the conversation so far. Other parameters have no effect."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "model": MODEL,
-                    "messages": [{"role": "user", "content": "Why did Tesla remove radar and lidar?"}],
-                }
-            ]
-        }
-    )
-
-    model: str = Field(description="`quoth` asks all documents, `quoth/<document id>` one.")
-    messages: Annotated[list[Message], Field(min_length=1, max_length=MAX_MESSAGES)]
-    stream: bool | None = False
-    stream_options: StreamOptions | None = None
-    n: Literal[1] | None = Field(None, description="There is one answer.")
-
-
-class AnswerMessage(BaseModel):
-    """The answer: as text, and as it is."""
-
-    role: Literal["assistant"] = "assistant"
-    content: str
-    refusal: None = None
-    quoth: CitedAnswer
-
-
-class Choice(BaseModel):
-    """The one answer."""
-
-    index: Literal[0] = 0
-    message: AnswerMessage
-    logprobs: None = None
-    finish_reason: Literal["stop"] = "stop"
-
-
-class Usage(BaseModel):
-    """Tokens: none, for no language model is at work."""
-
-    prompt_tokens: Literal[0] = 0
-    completion_tokens: Literal[0] = 0
-    total_tokens: Literal[0] = 0
-
-
-class _Stamped(BaseModel):
-    """What a completion and every chunk of one say of themselves."""
-
-    id: str = Field(default_factory=lambda: f"chatcmpl-{uuid.uuid4().hex}")
-    created: int = Field(default_factory=lambda: int(time.time()))  # Unix time
-    model: str
-
-
-class ChatCompletion(_Stamped):
-    """The answer to the last message."""
-
-    object: Literal["chat.completion"] = "chat.completion"
-    choices: tuple[Choice]
-    usage: Usage = Usage()
-
-
-def _is_none(value: object) -> bool:
-    return value is None
-
-
-class Delta(BaseModel):
-    """What a chunk adds to the message."""
-
-    role: Literal["assistant"] | None = Field(default=None, exclude_if=_is_none)
-    content: str | None = Field(default=None, exclude_if=_is_none)
-    quoth: CitedAnswer | None = Field(default=None, exclude_if=_is_none)
-
-
-class ChunkChoice(BaseModel):
-    """The one answer, going on."""
-
-    index: Literal[0] = 0
-    delta: Delta
-    logprobs: None = None
-    finish_reason: Literal["stop"] | None = None
-
-
-class ChatCompletionChunk(_Stamped):
-    """A piece of a streamed answer."""
-
-    object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
-    choices: tuple[ChunkChoice, ...]
-    usage: Usage | None = Field(default=None, exclude_if=_is_none)
-
-
-class Model(BaseModel):
-    """A model is what is asked: `quoth` all documents, `quoth/<document id>` one of them."""
-
-    id: str = Field(examples=["quoth", "quoth/3f2a9c0d1e2f3a4b"])
-    object: Literal["model"] = "model"
-    created: int  # Unix time; 0 where there is none
-    owned_by: Literal["quoth"] = "quoth"
-    name: str  # for a person to choose by
-
-
-class ModelList(BaseModel):
-    """All documents, then each."""
-
-    object: Literal["list"] = "list"
-    data: list[Model]
-
-
-class ErrorDetail(BaseModel):
-    """What went wrong."""
-
-    message: str
-    type: str = Field(examples=["invalid_request_error", "server_error"])
-    param: None = None
-    code: str | None = Field(examples=["model_not_found", None])
-
-
-class ErrorObject(BaseModel):
-    """An error as OpenAI clients read it."""
-
-    error: ErrorDetail
-
-
-class _Route(APIRoute):
-    """Answers an error with an error object, and nobody when the client has gone."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-
-        async def answering_errors(request: Request) -> Response:
-            try:
-                return await handle(request)
-            except ClientDisconnect:
-                return Response()
-            except Exception as error:
-                return error_response(error)
-
-        return answering_errors
+_STREAMED: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The answer; streamed, the `data` of each event is a chunk of it, at last `[DONE]`.",
+        "content": {"text/event-stream": {"schema": _EVENT}},
+    }
+}
 
 
 def create_chat_router(service: Service) -> APIRouter:
     """The routes under /v1."""
     router = APIRouter(
-        prefix="/v1",
-        route_class=_Route,
+        prefix=PREFIX,
         tags=["OpenAI"],
         responses={"default": {"model": ErrorObject, "description": "Any error."}},
     )
@@ -237,7 +79,7 @@ def create_chat_router(service: Service) -> APIRouter:
     @router.post(
         "/chat/completions",
         response_model=ChatCompletion,
-        responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+        responses=_STREAMED,
     )
     async def create_completion(body: ChatRequest, request: Request) -> ChatCompletion | Response:
         """Ask; with `stream`, the answer comes in pieces, once it is decided."""
@@ -250,21 +92,6 @@ def create_chat_router(service: Service) -> APIRouter:
         )
 
     return router
-
-
-def error_response(error: Exception) -> Response:
-    """Any error as an error object; what cannot be used is a 400, as clients expect."""
-    problem = problem_of(error)
-    status = HTTPStatus(problem.status)
-    if status == HTTPStatus.UNPROCESSABLE_ENTITY:
-        status = HTTPStatus.BAD_REQUEST
-    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.error("a chat client met an unexpected error", exc_info=error)
-    kind = "server_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
-    code = "model_not_found" if status == HTTPStatus.NOT_FOUND else None
-    content = ErrorObject(error=ErrorDetail(message=problem.detail, type=kind, code=code))
-    busy = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
-    return JSONResponse(content.model_dump(), status, busy)
 
 
 async def _models(service: Service) -> list[Model]:
