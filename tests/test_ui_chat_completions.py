@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -166,6 +168,18 @@ def test_one_document_can_be_asked_alone(client: OpenAI, module_library: Library
         client, "What does the ferry do when radar finds a buoy?", model=f"quoth/{bells}"
     ).quoth
     assert {quote["document_id"] for quote in answer["quotes"] + answer["leads"]} == {bells}
+
+
+def test_the_example_of_the_documentation_runs(
+    client: OpenAI, module_library: Library, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = Path(__file__).parent.parent.joinpath("docs", "chat-clients.md").read_text("utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(example.replace("http://127.0.0.1:7860/v1", str(client.base_url)), names)
+    names["client"].close()
+    (first, *_) = Engine(module_library).ask(RADAR).quotes
+    assert f"{first.document_id} {first.start} {first.end} {first.text}" in capsys.readouterr().out
 
 
 # The conversation

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,6 +23,8 @@ from index import Library
 from index.embedding import FakeEmbedder
 from rag import Engine
 from rag.record import cited, sources
+from ui.answer_text import paragraphs
+from ui.cli import cli
 from ui.mcp_tools import PAGE_CHARS, PAGE_DOCUMENTS, AnswerResult
 from ui.settings import Settings
 
@@ -30,6 +33,7 @@ T = TypeVar("T")
 RADAR = "Why did Tesla remove radar and lidar?"
 NOT_IN_IT = "Which GPU did Karpathy buy in Paris?"
 NOTES = "# Ferry\n\nThe ferry has a bell.\n\n## Bells\n\nIt rings twice.\n\n# Train\n\n## Bells\n\nNone.\n"
+DOCUMENTATION = Path(__file__).parent.parent.joinpath("docs", "mcp.md").read_text("utf-8")
 READING = ["ask", "search", "list_documents", "read_section"]
 
 
@@ -338,6 +342,26 @@ def test_who_hangs_up_ends_the_work(module_library: Library, mode: str) -> None:
         using(f"{address}/mcp", ask_in_vain, mode=mode)
         wait_for_line(address, 0)
         reader.loaded.set()
+
+
+# What docs/mcp.md says
+
+
+def test_the_documentation_has_every_tool_and_a_setup_that_works() -> None:
+    assert re.findall(r"^\| `(\w+)` \|", DOCUMENTATION, re.MULTILINE) == [*READING, "add_document"]
+    (setup,) = re.findall(r"```json\n(.*?)```", DOCUMENTATION, re.DOTALL)
+    entry = json.loads(setup)["mcpServers"]["quoth"]
+    assert entry["command"] == "quoth"
+    assert set(entry["args"]) <= set(cli.commands)
+    assert {name.removeprefix("QUOTH_").lower() for name in entry["env"]} <= set(Settings.model_fields)
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("question", [RADAR, NOT_IN_IT])
+def test_the_documentation_shows_what_a_model_gets(real_library: Library, question: str) -> None:
+    answer = Engine(real_library).ask(question)
+    text = "\n\n".join(paragraphs(answer, sources(answer, real_library), str))
+    assert f"```text\n{text}\n```" in DOCUMENTATION
 
 
 # The command

@@ -30,4 +30,4 @@ def test_every_response_is_as_documented(
             [*command, *options], cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False
         )
     assert run.returncode == 0, run.stdout[-6000:]
-    assert "22 selected / 22 total" in run.stdout
+    assert "25 selected / 25 total" in run.stdout

@@ -25,7 +25,8 @@ DESCRIPTION = """
 Ask documents, and get their own words back: exact quotes with their offsets, or that they do not say.
 
 Offsets count characters (Unicode code points) of a document's text: `text[start:end]` is the quote.
-Every error is problem details (RFC 9457). Where the server has a token, send `Authorization: Bearer TOKEN`.
+Every error is problem details (RFC 9457), and under `/v1` an error object as OpenAI has it. Where the server
+has a token, send `Authorization: Bearer TOKEN`.
 """
 
 
