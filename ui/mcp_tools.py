@@ -41,7 +41,7 @@ Sought = Annotated[
     str, Field(min_length=1, max_length=MAX_QUESTION_CHARS, description="A question, or what to look for.")
 ]
 Documents = Annotated[
-    list[str] | None,
+    list[Annotated[str, Field(max_length=64)]] | None,
     Field(max_length=MAX_DOCUMENTS, description="Ids of the documents to ask; all of them when left out."),
 ]
 Limit = Annotated[int, Field(ge=1, le=20, description="Most passages to return.")]
@@ -160,7 +160,7 @@ class Tools:
         with _telling():
             document = await in_thread(self._service.library.document, document_id)
         part = _section_part(document, _section_number(document, section), offset)
-        text = f"{_citation(part)}, section {part.number} of {part.total}\n\n{quotation(part.text.strip())}"
+        text = f"{_citation(part)}, section {part.number} of {part.total}\n\n{quotation(part.text.rstrip())}"
         return _result("\n\n".join((text, *_more(part.next_offset))), SectionResult(part))
 
     async def add_document(self, name: FileName, text: DocumentText) -> Annotated[CallToolResult, AddResult]:

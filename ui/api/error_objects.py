@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Literal
 
 from fastapi.responses import JSONResponse, Response
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ui.api.chat_completions import PREFIX
@@ -49,10 +49,7 @@ def _error_response(start: Message, body: bytes) -> Response:
     kind: Literal["server_error", "invalid_request_error"] = (
         "server_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
     )
-    headers = {
-        name: value
-        for name, value in Headers(raw=start["headers"]).items()
-        if not name.startswith("content-")
-    }
     error = ErrorObject(error=ErrorDetail(message=problem.detail, type=kind))
+    headers = MutableHeaders(raw=start["headers"])
+    del headers["content-type"], headers["content-length"]
     return JSONResponse(error.model_dump(), status, headers)
