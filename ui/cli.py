@@ -108,8 +108,8 @@ def serve(settings: Settings) -> None:
     serve_page(settings, _announce)
 
 
-@cli.command()
-@_with_settings("library", "strict", "mcp_add")
+@click.command()
+@with_settings("library", "strict", "mcp_add")
 def mcp(settings: Settings) -> None:
     """Serve a language model's program over MCP, by standard input and output.
 
@@ -140,6 +140,7 @@ for _command in (
     documents.remove,
     asking.verify,
     feedback,
+    mcp,
     upkeep.doctor,
     upkeep.backup,
     upkeep.restore,

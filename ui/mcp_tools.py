@@ -17,9 +17,9 @@ from index import Document, DocumentRecord, QuothError
 from index.document import one_line
 from rag.engine import MAX_QUESTION_CHARS
 from rag.record import CitedAnswer, cited, sources
+from rag.retrieval import Found
 from rag.verification import Location
 from ui.answer_text import paragraphs, quotation, reference
-from ui.api.asking import Found
 from ui.errors import public_line
 from ui.render import SECTION_SEPARATOR
 from ui.service import Service

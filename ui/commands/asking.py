@@ -11,13 +11,13 @@ import click
 
 from index import Document
 from rag import Answer, Engine, Turn
-from rag.record import cited, to_json
+from rag.record import cited, sources, to_json
 from rag.retrieval import Found
 from rag.verification import VERDICTS
 from rag.verification import verify as verify_quotes
 from ui import terminal
 from ui.client import Client
-from ui.commands.libraries import answering, find_all, library_with_summary, sources
+from ui.commands.libraries import answering, find_all, library_with_summary
 from ui.commands.options import documents_option, json_option, verbose_option, with_settings
 from ui.commands.streams import STANDARD, read_bytes, read_conversation, write_text
 from ui.outputs import Verification, print_json

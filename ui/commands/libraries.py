@@ -6,9 +6,9 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from index import Document, DocumentRecord, Library
+from index import DocumentRecord, Library
 from index.errors import DocumentNotFoundError
-from rag import Answer, Engine
+from rag import Engine
 from ui import terminal
 from ui.client import Client, find_server
 from ui.settings import Settings, open_engine, open_library
@@ -54,9 +54,3 @@ def find(library: Library, prefix: str) -> DocumentRecord:
 def find_all(library: Library, prefixes: Sequence[str]) -> list[str] | None:
     """The ids of the documents that are named; None, which stands for all, where none is."""
     return [find(library, prefix).id for prefix in prefixes] or None
-
-
-def sources(answer: Answer, library: Library) -> dict[str, Document]:
-    """Every document that the answer quotes, by id."""
-    ids = {quote.document_id for quote in answer.quotes + answer.leads}
-    return {document_id: library.document(document_id) for document_id in ids}
