@@ -29,6 +29,8 @@ SECONDS: float = 60
 
 IDLE_POLL_SECONDS = 0.02
 
+STOPPING = "Quoth is being stopped and answers no more questions; ask again later"
+
 
 class EngineBusyError(QuothError):
     """More questions wait already than the engine takes; ask again later."""
@@ -81,6 +83,7 @@ class AsyncEngine:
         self._on_answer = on_answer
         self._pool = ThreadPoolExecutor(workers, "quoth-ask")
         self._taken = 0
+        self._limits: set[asyncio.Timeout] = set()  # of the questions in line
         self._closed = False
 
     @property
@@ -154,13 +157,19 @@ class AsyncEngine:
             asking.cancel()
 
     async def close(self, seconds: float) -> bool:
-        """Take no more questions, and wait at most `seconds` for those in line; whether all were answered."""
+        """Take no more questions, and wait at most `seconds` for those in line; whether all were answered.
+
+        The others raise EngineClosedError.
+        """
         self._closed = True
         try:
             async with asyncio.timeout(seconds):
                 while self._taken:
                     await asyncio.sleep(IDLE_POLL_SECONDS)
         except TimeoutError:
+            for limit in self._limits:
+                if not limit.expired():
+                    limit.reschedule(0)
             return False
         finally:
             self._pool.shutdown(wait=False, cancel_futures=True)
@@ -171,20 +180,25 @@ class AsyncEngine:
         with self._place():
             try:
                 async with asyncio.timeout(self._seconds) as limit:
+                    self._limits.add(limit)
                     if self._prepare:
                         await self._prepare()
                     return await self._in_worker(work)
             except TimeoutError:
                 if not limit.expired():
                     raise
+                if self._closed:
+                    raise EngineClosedError(STOPPING) from None
                 raise EngineTooSlowError(
                     f"the question was not answered in {self._seconds:.0f} seconds; ask again later"
                 ) from None
+            finally:
+                self._limits.discard(limit)
 
     @contextmanager
     def _place(self) -> Iterator[None]:
         if self._closed:
-            raise EngineClosedError("Quoth is being stopped and takes no more questions; ask again later")
+            raise EngineClosedError(STOPPING)
         if self._taken >= self._places:
             raise EngineBusyError(f"{self._taken} questions wait already; ask again later")
         self._taken += 1
