@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import ipaddress
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from html import escape
@@ -15,7 +17,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -26,6 +28,7 @@ from ui.settings import LOOPBACK, Settings, SettingsError, token
 COOKIE = "quoth_session"
 LOGIN = "/login"
 MAX_LOGIN_BYTES = 4_096
+LOGIN_SECONDS = 10
 
 FOREIGN = "Quoth answers only under its own address, and to its own page."
 NO_TOKEN = "This server needs its token: send the header Authorization: Bearer TOKEN."
@@ -174,12 +177,16 @@ class Guard:
 
 
 async def _body(request: Request) -> bytes:
+    """Empty when it is too large, or does not come in time."""
     body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_LOGIN_BYTES:
-            return b""
-    return body
+    with suppress(TimeoutError, ClientDisconnect):
+        async with asyncio.timeout(LOGIN_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MAX_LOGIN_BYTES:
+                    return b""
+            return body
+    return b""
 
 
 def _login_page(wanted: str, fault: str = "") -> Response:
