@@ -3,7 +3,6 @@ browser that looks at it."""
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +23,7 @@ from rag import Engine, Quote
 from rag.reader import OperatingPoint, Reader, Reading
 from rag.reader.trained import TrainedReader
 from rag.retrieval import Retrieved
-from ui.server import create_app
+from ui.server import create_app, create_server, listen
 from ui.settings import Settings
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -95,23 +94,66 @@ def steered_reader(**steering: Any) -> SteeredReader:
     return reader
 
 
+@dataclass
+class PausedReader(SteeredReader):
+    """Reads a question when it is let go on."""
+
+    reading: threading.Event = field(default_factory=threading.Event)  # set when a question has come so far
+    go_on: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.loaded.set()
+
+    def read(self, retrieved: Retrieved, quoted: Sequence[Quote] = (), another: bool = False) -> Reading:
+        self.reading.set()
+        assert self.go_on.wait(30)
+        return super().read(retrieved, quoted, another)
+
+
 @contextmanager
 def served(
     library: Library, reader: Reader | None = None, port: int = 0, settings: Settings | None = None
 ) -> Iterator[str]:
     """The application of this library on a loopback port, 0 for a free one; gives its address."""
+    with running(library, reader, port, settings) as (address, _):
+        yield address
+
+
+@contextmanager
+def running(
+    library: Library, reader: Reader | None = None, port: int = 0, settings: Settings | None = None
+) -> Iterator[tuple[str, uvicorn.Server]]:
+    """The address of the application of this library, and what runs it."""
+    chosen = settings or Settings()
     engine = Engine(library, reader=reader)
-    with ThreadPoolExecutor(1) as thread, socket.create_server(("127.0.0.1", port)) as listener:
-        app = thread.submit(
-            create_app, library, engine, settings or Settings()
-        ).result()  # Playwright's loop runs here
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
-        running = thread.submit(server.run, [listener])
+    with ThreadPoolExecutor(1) as thread, listen("127.0.0.1", port) as listener:
+        app = thread.submit(create_app, library, engine, chosen).result()  # Playwright's loop runs here
+        server = create_server(app, chosen)
+        run = thread.submit(server.run, [listener])
         try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}", server
         finally:
             server.should_exit = True
-            running.result(20)
+            run.result(20)
+
+
+def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    """Wait for it."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def metric(client: httpx.Client, name: str) -> float:
+    """A number of the server's metrics; 0 for what was not measured yet."""
+    lines = client.get("/metrics").text.splitlines()
+    return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(name)), 0.0)
+
+
+def in_line(client: httpx.Client) -> float:
+    """Questions that are answered or wait."""
+    return metric(client, "quoth_questions_in_line")
 
 
 def wait_for_line(address: str, length: int) -> None:

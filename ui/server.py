@@ -16,6 +16,7 @@ from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from index import Library, QuothError
 from rag import Engine
@@ -33,6 +34,9 @@ from ui.settings import Settings, open_engine, open_library
 log = logging.getLogger(__name__)
 
 STOP_SECONDS = 2
+HEADER_SECONDS = 10
+UNREAD_SECONDS = 60
+"""That a client may leave unread what was sent to it, where the system (Linux) can tell."""
 BACKLOG = 128
 
 UNDOCUMENTED: dict[str, Any] = {"docs_url": None, "redoc_url": None, "openapi_url": None}
@@ -132,19 +136,50 @@ def serve(settings: Settings, started: Callable[[str], None]) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # both signals unwind the same way
     with (
         suppress(KeyboardInterrupt),
-        _listen(settings.host, settings.port) as listener,
+        listen(settings.host, settings.port) as listener,
         open_library(settings) as library,
     ):
         started(_address(settings.host, listener))
         engine = open_engine(settings, library)
         app = create_app(library, engine, settings)
-        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=STOP_SECONDS)
         try:
             with announced(settings.library, _address(settings.host, listener)):
-                _Server(config, app.state.service, settings.drain_seconds).run(sockets=[listener])
+                create_server(app, settings).run(sockets=[listener])
         finally:
             if not app.state.service.startup.ended(STOP_SECONDS):
                 os._exit(0)  # loading sits in native code, under which the interpreter cannot end in order
+
+
+def create_server(app: FastAPI, settings: Settings) -> uvicorn.Server:
+    """What runs the application on a socket until its `should_exit` is set."""
+    config = uvicorn.Config(
+        app,
+        http=_Connection,
+        ws="none",
+        log_config=None,  # as `log_as` has set it up
+        log_level="warning",
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
+    return _Server(config, app.state.service, settings.drain_seconds)
+
+
+class _Connection(H11Protocol):
+    """Hangs up when the header of a request does not come: uvicorn itself waits for that for ever."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect_request()
+
+    def on_response_complete(self) -> None:
+        self._expect_request()
+        super().on_response_complete()
+
+    def _expect_request(self) -> None:
+        self.loop.call_later(HEADER_SECONDS, self._hang_up_after, self.cycle)
+
+    def _hang_up_after(self, last: RequestResponseCycle | None) -> None:
+        if self.cycle is last:
+            self.timeout_keep_alive_handler()
 
 
 class _Server(uvicorn.Server):
@@ -163,14 +198,18 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """The socket that a server accepts its connections from. Raises PortInUseError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise PortInUseError(
             f"Cannot listen on {host} port {port} ({error.strerror}): choose another with --port."
         ) from error
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(1000 * UNREAD_SECONDS))
+    return listener
 
 
 def _address(host: str, listener: socket.socket) -> str:
