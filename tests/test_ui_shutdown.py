@@ -105,3 +105,19 @@ def test_an_upload_on_its_way_is_added(tmp_path: Path) -> None:
             embedder.go_on.set()
             assert uploading.result().status_code == 201
         assert "document.txt" in [each.name for each in library.documents()]
+
+
+def test_a_page_that_listens_for_news_holds_nothing_up(
+    library: Library, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (
+        running(library, steered_reader()) as (address, server),
+        httpx.stream("GET", f"{address}/gradio_api/heartbeat/somebody", timeout=20) as news,
+    ):
+        assert news.status_code == 200
+        server.should_exit = True
+        stopped = time.monotonic()
+        with pytest.raises(httpx.RemoteProtocolError):
+            news.read()
+    assert time.monotonic() - stopped < 5
+    assert caplog.messages == []

@@ -195,7 +195,13 @@ class _Server(uvicorn.Server):
             server.close()
         if not await self._service.close(self._drain_seconds):
             log.warning("not all requests were finished within %s seconds", self._drain_seconds)
+        asyncio.get_running_loop().call_later(STOP_SECONDS / 2, self._hang_up)
         await super().shutdown(sockets)
+
+    def _hang_up(self) -> None:
+        """On who still listens: uvicorn would cancel the work instead, and log that as an error."""
+        for connection in self.server_state.connections:
+            connection.transport.abort()
 
 
 def listen(host: str, port: int) -> socket.socket:
