@@ -223,6 +223,9 @@ def test_a_question_that_takes_too_long_says_so(library: Library, reader: Paused
 
 def test_too_many_requests_say_when_to_come_again(library: Library, reader: PausedReader) -> None:
     settings = Settings(rate=20)
-    with running(library, reader, settings=settings) as (address, _), httpx.Client(base_url=address) as client:
+    with (
+        running(library, reader, settings=settings) as (address, _),
+        httpx.Client(base_url=address) as client,
+    ):
         assert {client.get("/healthz").status_code for _ in range(20)} == {200}
         assert_comes_again(client.get("/healthz"), 429)

@@ -14,6 +14,7 @@ from ui_fixtures import PausedReader, in_line, running, steered_reader, until
 
 from index import Library
 from index.embedding import FakeEmbedder, FloatArray, Span
+from ui.settings import Settings
 
 RADAR = {"question": "Why did Tesla remove radar and lidar?"}
 
@@ -53,7 +54,7 @@ def test_what_is_asked_is_still_answered_and_nothing_new_begins(
 ) -> None:
     reader = PausedReader()
     with (
-        running(library, reader, workers=1) as (address, server),
+        running(library, reader, settings=Settings(workers=1)) as (address, server),
         httpx.Client(base_url=address, timeout=20) as client,
         ThreadPoolExecutor(2) as threads,
     ):
@@ -73,7 +74,7 @@ def test_what_is_asked_is_still_answered_and_nothing_new_begins(
 def test_what_takes_too_long_is_told_so(library: Library) -> None:
     reader = PausedReader()
     with (
-        running(library, reader, drain_seconds=0.3) as (address, server),
+        running(library, reader, settings=Settings(drain_seconds=0.3)) as (address, server),
         httpx.Client(base_url=address, timeout=20) as client,
         ThreadPoolExecutor(1) as thread,
     ):
