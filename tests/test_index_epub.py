@@ -45,6 +45,11 @@ def test_pages_are_mended_where_they_are_no_xml() -> None:
     assert re.findall(r"\w+", document.text) == ["Café", "tea", "here", "Next"]
 
 
+def test_a_mended_page_loses_no_character() -> None:
+    page = "<p>AT&T; bought<br> &nothing;</p><p>for &#xD83C;&#xDF31; &amp; &lt; &#60; &#233;.<br>"
+    assert read(epub({"a.html": page}), "a.epub").text == "AT&T; bought\n&nothing;\n\nfor 🌱 & < < é."
+
+
 def test_links_to_notes_and_marks_of_pages_are_not_text() -> None:
     page = (
         '<p>It is so.<sup><a href="#n1">1</a></sup> And<a href="#n2" role="doc-noteref">2</a> more.'

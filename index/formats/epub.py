@@ -32,8 +32,7 @@ _CONTAINER = "META-INF/container.xml"
 _ENCRYPTION = "META-INF/encryption.xml"
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _BLOCKS = ("p", "div", "section", "article", "header", "td", "li", "blockquote", "body")
-_ENTITY = re.compile(rb"&([A-Za-z][A-Za-z0-9]{1,30};)")
-_XML_ENTITIES = frozenset([b"amp;", b"lt;", b"gt;", b"quot;", b"apos;"])
+_ENTITY = re.compile(rb"&([A-Za-z][A-Za-z0-9]{0,30};)")
 
 
 class _Package(NamedTuple):
@@ -171,9 +170,9 @@ def _parse_xhtml(data: bytes) -> Element:
 
 
 def _character(match: re.Match[bytes]) -> bytes:
-    name = match[1]
-    text = "" if name in _XML_ENTITIES else html5.get(name.decode(), "")
-    return "".join(f"&#{ord(character)};" for character in text).encode() or match[0]
+    """A named character by its number: after anything malformed libxml2 loses even `&lt;`."""
+    name = match[1].decode()
+    return "".join(f"&#{ord(character)};" for character in html5.get(name, f"&{name}")).encode()
 
 
 def _name_chapters(tree: Element, chapters: Sequence[_Entry]) -> None:

@@ -12,6 +12,8 @@ from index.errors import UnreadableFileError
 MAX_DEPTH = 256
 """libxml2 reads no deeper, so that whoever walks the tree may recurse."""
 
+_UNKNOWN_NAME = re.compile(r"&(?!#|(?:lt|gt|amp|quot|apos);)")
+
 __all__ = ["Element", "attribute", "integer", "parse_xml"]
 
 
@@ -37,8 +39,13 @@ def parse_xml(data: bytes, *, recover: bool = False) -> Element:
     dtd = root.getroottree().docinfo.internalDTD
     if dtd is not None and any(True for _ in dtd.iterentities()):
         raise UnreadableFileError("the XML in the file declares entities, which Quoth does not expand")
+    if recover:
+        root = _with_plain_text(root, parser)
     for element in root.iter(etree.Element):
-        element.tag = _local(element.tag) or "nameless"
+        try:
+            element.tag = _local(element.tag)
+        except ValueError:  # "x:" and "x:1", which libxml2 reads
+            element.tag = "nameless"
     return root
 
 
@@ -52,6 +59,17 @@ def attribute(element: Element | None, name: str) -> str | None:
 def integer(text: str | None) -> int | None:
     """The number that an attribute holds; None when it holds none, or one that no document needs."""
     return int(text) if text and re.fullmatch(r"[0-9]{1,9}", text) else None
+
+
+def _with_plain_text(root: Element, parser: etree.XMLParser) -> Element:
+    """The tree of a mended file without what libxml2 lets through and lxml cannot give back as text.
+
+    That is halves of characters (`&#xD83C;`; two that belong together are joined) and the names of none
+    (`AT&T;`, which stay as they are).
+    """
+    text = etree.tostring(root, encoding="utf-8").decode("utf-8", "surrogatepass")
+    text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return etree.fromstring(_UNKNOWN_NAME.sub("&amp;", text), parser)
 
 
 def _is_too_deep(parser: etree.XMLParser) -> bool:
