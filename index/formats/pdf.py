@@ -109,10 +109,16 @@ def parse_runs(title: str, labels: Sequence[str], pages: Sequence[Sequence[Run]]
 
 
 def read_runs(data: bytes) -> tuple[str, list[str], list[list[Run]]]:
-    """The title in the metadata, the label of each page, and the runs of text on it.
+    """The title in the metadata, the label of each page, and the runs of text on it."""
+    first, *pages = map(json.loads, _read_apart(data).splitlines())
+    if message := (pages or [first])[-1].get("error"):
+        raise UnreadableFileError(message)
+    runs = [[Run(*run) for run in page["runs"]] for page in pages]
+    return first["title"], [f"p. {page['label']}" for page in pages], runs
 
-    PDFium runs in a process of its own, for it may crash, hang or use up all memory.
-    """
+
+def _read_apart(data: bytes) -> bytes:
+    """What `pdfium.py` says of a PDF, in a process of its own: it may crash, hang or use up all memory."""
     command = [sys.executable, "-P", str(_PROGRAM), str(MAX_MEMORY), str(MAX_SECONDS)]
     try:
         reader = subprocess.run(command, input=data, capture_output=True, timeout=MAX_SECONDS, check=True)
@@ -120,11 +126,7 @@ def read_runs(data: bytes) -> tuple[str, list[str], list[list[Run]]]:
         raise UnreadableFileError(f"the PDF takes longer than {MAX_SECONDS} seconds to read") from None
     except subprocess.CalledProcessError:
         raise UnreadableFileError("the PDF is damaged, or needs more memory than Quoth gives it") from None
-    first, *pages = map(json.loads, reader.stdout.splitlines())
-    if message := (pages or [first])[-1].get("error"):
-        raise UnreadableFileError(message)
-    runs = [[Run(*run) for run in page["runs"]] for page in pages]
-    return first["title"], [f"p. {page['label']}" for page in pages], runs
+    return reader.stdout
 
 
 def _title(name: str) -> str | None:

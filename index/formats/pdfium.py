@@ -76,13 +76,8 @@ Run = tuple[str, float, float, float, float, float, float]
 def main() -> None:
     memory, seconds = map(int, sys.argv[1:])
     _limit(memory, seconds)
-    data = sys.stdin.buffer.read()
-    try:
-        for record in read(data):
-            sys.stdout.write(json.dumps(record) + "\n")
-    except pypdfium2.PdfiumError as error:
-        message = _ERRORS.get(error.err_code, "the PDF is damaged: PDFium cannot open it")
-        sys.stdout.write(json.dumps({"error": message}) + "\n")
+    for record in records(sys.stdin.buffer.read()):
+        sys.stdout.write(json.dumps(record) + "\n")
 
 
 def _limit(memory: int, seconds: int) -> None:
@@ -94,8 +89,15 @@ def _limit(memory: int, seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
 
 
-def read(data: bytes) -> Iterator[dict[str, Any]]:
-    """The records of a PDF. Raises PdfiumError when it is none, or encrypted."""
+def records(data: bytes) -> Iterator[dict[str, Any]]:
+    """What stands in a PDF, or why it cannot be read."""
+    try:
+        yield from _read(data)
+    except pypdfium2.PdfiumError as error:
+        yield {"error": _ERRORS.get(error.err_code, "the PDF is damaged: PDFium cannot open it")}
+
+
+def _read(data: bytes) -> Iterator[dict[str, Any]]:
     document = pypdfium2.PdfDocument(data)
     yield {"title": document.get_metadata_value("Title")}
     characters = pieces = 0
