@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable
 
 import pytest
 from conftest import document_of
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from invariants import check_invariants
 
 from index import Document
-from index.document import Parsed, Part, Place, assemble, check_parts
+from index.document import Parsed, Part, Place, assemble
 from index.errors import EmptyDocumentError
 from index.formats import parse
 
@@ -80,74 +79,6 @@ FILES = st.tuples(
 NAMES = st.sampled_from(["file.txt", "file.md"])
 
 
-def visible(text: str) -> set[int]:
-    return {offset for offset, character in enumerate(text) if not character.isspace()}
-
-
-def offsets(ranges: Iterable[tuple[int, int]]) -> list[int]:
-    return [offset for start, end in ranges for offset in range(start, end)]
-
-
-def check_ranges(document: Document) -> None:
-    """Sentences, blocks and sections lie in order inside each other and inside the text."""
-    at = document.sections[0].start if document.sections else 0
-    assert not document.sections or document.sections[-1].end == len(document.text)
-    for section in document.sections:
-        assert section.start == at <= section.heading_start <= section.heading_end <= section.end
-        assert section.path[-1] == section.heading
-        assert all(heading.strip() for heading in section.path)
-        at = section.end
-    at = 0
-    for block in document.blocks:
-        section = document.sections[block.section]
-        assert at <= block.label_start <= block.start < block.end <= section.end
-        assert block.label_start >= section.heading_end
-        at = block.end
-    at = 0
-    for number, sentence in enumerate(document.sentences):
-        block = document.block_of(number)
-        assert max(at, block.start) <= sentence.start < sentence.end <= block.end
-        assert (
-            document.text[sentence.start : sentence.end].strip()
-            == document.text[sentence.start : sentence.end]
-        )
-        at = sentence.end
-
-
-def check_coverage(document: Document, parsed: Parsed) -> None:
-    """Each visible character of a block is in just one sentence, every other in a title, heading or label."""
-    in_blocks = offsets((block.start, block.end) for block in document.blocks)
-    in_sentences = offsets((sentence.start, sentence.end) for sentence in document.sentences)
-    assert max(Counter(in_sentences).values(), default=1) == 1
-    assert visible(document.text) & {*in_blocks} == visible(document.text) & {*in_sentences}
-    titles = (part for part in parsed.parts if part.kind == "title")
-    in_titles = offsets(
-        (part.start if part.label_start is None else part.label_start, part.end) for part in titles
-    )
-    in_headings = offsets((section.start, section.heading_end) for section in document.sections)
-    in_labels = offsets((block.label_start, block.start) for block in document.blocks)
-    assert visible(document.text) <= {*in_blocks, *in_titles, *in_headings, *in_labels}
-
-
-def check_contexts(document: Document) -> None:
-    """What a block leans on stands before it and is a question or a header."""
-    for number, block in enumerate(document.blocks):
-        if block.context is not None:
-            assert block.context < number
-            expected = "table_header" if block.kind == "table_row" else "question"
-            assert document.blocks[block.context].kind == expected
-        assert block.kind != "answer" or block.context is not None
-        assert block.quotable == (block.kind not in ("question", "table_header", "boilerplate"))
-
-
-def check_look_ups(document: Document) -> None:
-    for number, sentence in enumerate(document.sentences):
-        assert document.sentence_index(sentence.start) == document.sentence_index(sentence.end - 1) == number
-        assert list(document.sentences_between(sentence.start, sentence.end)) == [number]
-        section = document.section_of(number)
-        assert section.start <= sentence.start < sentence.end <= section.end
-
-
 @settings(deadline=None, max_examples=250)
 @given(FILES, NAMES)
 @example("Q: Why?\nA: So.\n\n- item\n\n| a |\n|---|\n| b |", "file.md")
@@ -161,15 +92,7 @@ def test_every_document_keeps_the_invariants(source: str, name: str) -> None:
         parsed = parse(source.encode(), name)
     except EmptyDocumentError:
         return
-    check_parts(parsed)
-    document = assemble(parsed, document_id="test", name=name)
-    assert document.title.strip()
-    assert "\n" not in document.title
-    assert "\r" not in document.text
-    check_ranges(document)
-    check_coverage(document, parsed)
-    check_contexts(document)
-    check_look_ups(document)
+    check_invariants(parsed, name)
 
 
 @settings(deadline=None, max_examples=150)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import re
 import time
 from pathlib import Path
@@ -10,11 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_index_document import check_contexts, check_coverage, check_look_ups, check_ranges
+from invariants import outcome
 
 from index import Document
-from index.document import assemble, check_parts
-from index.errors import DocumentError, EmptyDocumentError, UnreadableFileError
+from index.document import assemble
+from index.errors import EmptyDocumentError, UnreadableFileError
 from index.formats import html, parse
 
 FILES = Path(__file__).parent / "data" / "formats"
@@ -258,39 +257,7 @@ TOKENS = st.one_of(
 )
 
 
-def check(data: bytes) -> None:
-    """A document with all its invariants, or an error that says why there is none."""
-    try:
-        parsed = parse(data, "page.html")
-    except DocumentError:
-        return
-    check_parts(parsed)
-    document = assemble(parsed, document_id="test", name="page.html")
-    assert "\r" not in document.text
-    check_ranges(document)
-    check_coverage(document, parsed)
-    check_contexts(document)
-    check_look_ups(document)
-
-
 @settings(deadline=None, max_examples=150)
 @given(st.lists(TOKENS, max_size=40).map(" ".join))
 def test_any_soup_of_tags_keeps_the_invariants(source: str) -> None:
-    check(source.encode("utf-8", "replace"))
-
-
-@settings(deadline=None, max_examples=30)
-@given(st.sampled_from(PAGES), st.integers(0, 2**32), st.integers(1, 40))
-def test_damaged_real_pages_keep_the_invariants(name: str, seed: int, damages: int) -> None:
-    check(damaged((FILES / name).read_bytes()[:20_000], seed, damages))
-
-
-def damaged(data: bytes, seed: int, damages: int) -> bytes:
-    """Some stretches of a file overwritten, repeated, moved or cut."""
-    chance = random.Random(seed)
-    for _ in range(damages):
-        start, at = chance.randrange(len(data)), chance.randrange(len(data))
-        piece = data[start : start + chance.randrange(1, 60)]
-        piece = chance.choice([piece, b"", chance.randbytes(len(piece)), piece * 3])
-        data = data[:at] + piece + data[at + chance.choice([0, len(piece)]) :]
-    return data
+    outcome(source.encode("utf-8", "replace"), "page.html")

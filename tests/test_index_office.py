@@ -5,17 +5,12 @@ from __future__ import annotations
 import re
 import time
 import zipfile
-from io import BytesIO
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from office_files import blocks, docx, epub, item, level, odt, outline, p, read, stored, style, tc, tr, zipped
-from test_index_document import check_contexts, check_coverage, check_look_ups, check_ranges
 
-from index.document import assemble, check_parts
-from index.errors import EmptyDocumentError, UnreadableFileError
+from index.errors import UnreadableFileError
 from index.formats import archive, parse
 from index.formats.docx import is_docx
 from index.formats.epub import is_epub
@@ -349,50 +344,3 @@ def test_a_hundred_thousand_headings_take_seconds(suffix: str) -> None:
     parsed = parse(data, f"file.{suffix}")
     assert time.process_time() - began < SECONDS
     assert sum(part.kind == "heading" for part in parsed.parts) >= len(HEADINGS) - 1
-
-
-# Mutated real files
-
-SEEDS = {file.name: file.read_bytes() for file in FILES}
-MARKS = rb"""< > </w:p> <w:p> </p> " &amp; &#0; &#13; &#8232; -1 999999999
-    { } \par \row \cell \u55357? \footnote \' \* \bin99"""
-INSERTED = st.one_of(st.binary(max_size=12), st.sampled_from(MARKS.split()))
-EDITS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 40), INSERTED), min_size=1, max_size=6)
-
-
-def edited(data: bytes, edits: list[tuple[float, int, bytes]]) -> bytes:
-    """At each place (a share of the length), so many bytes replaced by others."""
-    for share, length, inserted in edits:
-        at = int(share * len(data))
-        data = data[:at] + inserted + data[at + length :]
-    return data
-
-
-def mutated(name: str, member: float, edits: list[tuple[float, int, bytes]]) -> bytes:
-    """A real file with edits in it, or in one member of its archive; member 0 is the archive itself."""
-    data = SEEDS[name]
-    if name.endswith(".rtf") or not member:
-        return edited(data, edits)
-    with zipfile.ZipFile(BytesIO(data)) as source:
-        members = {info.filename: source.read(info) for info in source.infolist()}
-    texts = [path for path in members if path.endswith(("ml", "rels", "opf", "ncx", "css"))]
-    path = texts[min(int(member * len(texts)), len(texts) - 1)]
-    return zipped({**members, path: edited(members[path], edits)}, zipfile.ZIP_STORED)
-
-
-@settings(deadline=None, max_examples=150)
-@given(st.sampled_from(sorted(SEEDS)), st.one_of(st.just(0.0), st.floats(0.01, 1)), EDITS)
-def test_mutated_files_are_refused_or_keep_the_invariants(
-    name: str, member: float, edits: list[tuple[float, int, bytes]]
-) -> None:
-    try:
-        parsed = parse(mutated(name, member, edits), name)
-    except (UnreadableFileError, EmptyDocumentError):
-        return
-    check_parts(parsed)
-    document = assemble(parsed, document_id="test", name=name)
-    assert "\r" not in document.text
-    check_ranges(document)
-    check_coverage(document, parsed)
-    check_contexts(document)
-    check_look_ups(document)

@@ -11,10 +11,10 @@ import pytest
 from conftest import document_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_index_document import check_contexts, check_coverage, check_ranges
+from invariants import outcome
 
 from index import Document
-from index.document import assemble, check_parts
+from index.document import assemble
 from index.errors import DocumentError
 from index.formats import parse
 
@@ -272,12 +272,4 @@ VALUES = st.recursive(
 @settings(deadline=None, max_examples=150)
 @given(st.one_of(TABLES, VALUES.map(json.dumps)), st.sampled_from(["x.csv", "x.tsv", "x.json", "x.jsonl"]))
 def test_any_table_and_any_json_is_read_or_refused(text: str, name: str) -> None:
-    try:
-        parsed = parse(text.encode(), name)
-    except DocumentError:
-        return
-    check_parts(parsed)
-    document = assemble(parsed, document_id="x", name=name)
-    check_ranges(document)
-    check_coverage(document, parsed)
-    check_contexts(document)
+    outcome(text.encode(), name)

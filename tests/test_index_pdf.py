@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from unittest import mock
 
-import pypdfium2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_index_document import check_contexts, check_coverage, check_look_ups, check_ranges
-from test_index_html import damaged
+from invariants import outcome
 
 from index import Document
-from index.document import Parsed, assemble, check_parts
-from index.errors import DocumentError, EmptyDocumentError, UnreadableFileError
+from index.document import assemble
+from index.errors import EmptyDocumentError, UnreadableFileError
 from index.formats import parse, pdf, pdfium
 from index.formats.layout import Run
 from index.formats.pdf import parse_runs
@@ -251,9 +249,17 @@ def test_a_pdf_that_wants_too_much_memory_is_given_up(monkeypatch: pytest.Monkey
         parse(GAUGES, "x.pdf")
 
 
+def test_a_pdf_that_crashes_pdfium_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    program = tmp_path / "crash.py"
+    program.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n")
+    monkeypatch.setattr(pdf, "_PROGRAM", program)
+    with pytest.raises(UnreadableFileError, match=r"^x\.pdf: the PDF is damaged"):
+        parse(GAUGES, "x.pdf")
+
+
 def test_a_pdf_with_too_much_text_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pdfium, "MAX_CHARACTERS", 500)
-    assert "error" in list(pdfium.read(GAUGES))[-1]
+    assert "error" in list(pdfium.records(GAUGES))[-1]
 
 
 TEXTS = [
@@ -280,36 +286,12 @@ RUNS = st.builds(
 )
 
 
-def check(parsed: Parsed) -> None:
-    check_parts(parsed)
-    if all(part.kind in ("title", "heading") for part in parsed.parts):
-        return
-    document = assemble(parsed, document_id="test", name="x.pdf")
-    check_ranges(document)
-    check_coverage(document, parsed)
-    check_contexts(document)
-    check_look_ups(document)
-
-
 @settings(deadline=None, max_examples=150)
 @given(st.lists(st.lists(RUNS, max_size=25), min_size=1, max_size=3))
 def test_text_anywhere_on_a_page_keeps_the_invariants(pages: list[list[Run]]) -> None:
-    try:
-        check(parse_runs("", [f"p. {number}" for number in range(len(pages))], pages))
-    except EmptyDocumentError:
-        return
-
-
-@settings(deadline=None, max_examples=40)
-@given(st.sampled_from([GARDEN, GAUGES]), st.integers(0, 2**32), st.integers(1, 30))
-def test_damaged_real_files_keep_the_invariants(data: bytes, seed: int, damages: int) -> None:
-    """PDFium runs in this process here: a new one for each example would take long."""
-    try:
-        first, *pages = json.loads(json.dumps(list(pdfium.read(damaged(data, seed, damages)))))
-        runs = [[Run(*run) for run in page["runs"]] for page in pages]
-        check(parse_runs(first["title"], [page["label"] for page in pages], runs))
-    except (DocumentError, pypdfium2.PdfiumError):
-        return
+    labels = [f"p. {number}" for number in range(len(pages))]
+    with mock.patch.object(pdf, "read_runs", return_value=("", labels, pages)):
+        outcome(b"%PDF-", "x.pdf")
 
 
 @pytest.mark.parametrize("text", ["." * 100_000 + " x" * 9, "a" * 100_000, "-" * 100_000, "1. " * 50_000])

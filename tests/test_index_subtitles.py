@@ -7,13 +7,10 @@ from pathlib import Path
 
 import pytest
 from conftest import document_of
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from test_index_document import check_contexts, check_coverage, check_ranges
 
 from index import Document
-from index.document import assemble, check_parts
-from index.errors import DocumentError, EmptyDocumentError, NotTextError
+from index.document import assemble
+from index.errors import EmptyDocumentError, NotTextError
 from index.formats import parse
 from index.formats.speech import PARAGRAPH_CHARS, RUN_CHARS, UNPUNCTUATED_CHARS
 from index.formats.subtitles import is_srt, is_vtt
@@ -504,59 +501,6 @@ def test_a_few_times_in_a_long_text_make_no_transcript() -> None:
 
 
 # Hostile files
-
-
-SEEDS = [
-    ROLLING.encode(),
-    srt("ANN: It is a mill. Does it flood?", "- It does.\n- So.", "[Music]", "<i>the\nend").encode(),
-    b"WEBVTT\n\nNOTE x\n\n00:01.000 --> 00:02.000\n<v Ann>It rains. &amp;</v>\n\n00:02.000 --> 00:03.000\nBo",
-    COPIED.encode(),
-    b"Talk\n\n0:04 Ann: Does it?\n0:31 Bo: It does.\n\nHeading\n\n1:12 Ann: So.\n\nMore of it.",
-]
-EDITS = st.lists(
-    st.tuples(
-        st.integers(0, 500),
-        st.integers(0, 8),
-        st.sampled_from(
-            [
-                b"",
-                b"\n",
-                b"\n\n",
-                b"<",
-                b">",
-                b"{\\",
-                b"0:00",
-                b" --> ",
-                b"-",
-                b"A: ",
-                b"\xff",
-                b"\xc2\xa0",
-                b"[",
-                b"?",
-            ]
-        ),
-    ),
-    max_size=6,
-)
-
-
-@settings(deadline=None, max_examples=100)
-@given(st.sampled_from(SEEDS), EDITS, st.sampled_from(["x.srt", "x.vtt", "x.txt"]))
-def test_damaged_files_are_read_or_refused(
-    seed: bytes, edits: list[tuple[int, int, bytes]], name: str
-) -> None:
-    for at, length, new in edits:
-        seed = seed[:at] + new + seed[at + length :]
-    try:
-        parsed = parse(seed, name)
-    except DocumentError:
-        return
-    check_parts(parsed)
-    document = assemble(parsed, document_id="x", name=name)
-    assert "\r" not in document.text
-    check_ranges(document)
-    check_coverage(document, parsed)
-    check_contexts(document)
 
 
 @pytest.mark.parametrize(
