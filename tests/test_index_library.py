@@ -65,7 +65,7 @@ def test_added_document_comes_back_whole(library: Library) -> None:
 
 def test_pages_come_back_too(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     parsed = dataclasses.replace(parse(CATS, "cats.txt"), places=(Place(0, "p. 1"), Place(20, "p. 2")))
-    monkeypatch.setattr("index.library.parse", lambda data, name: parsed)
+    monkeypatch.setattr("index.formats.parse", lambda data, name: parsed)
     added = library.add(CATS, name="cats.pdf")
     with reopen(library) as again:
         assert again.document(added.id).places == parsed.places

@@ -39,10 +39,10 @@ class GatedReader(TrainedReader):
     def operating_point(self) -> OperatingPoint:
         return OperatingPoint(0.5, 0.2)
 
-    def read(self, retrieved: Retrieved, quoted: Any = ()) -> Reading:
+    def read(self, retrieved: Retrieved, quoted: Any = (), another: bool = False) -> Reading:
         self.reads += 1
         assert self.may_read.wait(30)
-        return super().read(retrieved, quoted)
+        return super().read(retrieved, quoted, another)
 
 
 @pytest.fixture(scope="module")
