@@ -158,10 +158,8 @@ def in_line(client: httpx.Client) -> float:
 
 def wait_for_line(address: str, length: int) -> None:
     """Wait until so many questions are being answered or wait for it."""
-    deadline = time.monotonic() + 20
-    while f"quoth_questions_in_line {length:.1f}" not in httpx.get(f"{address}/metrics").text:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    with httpx.Client(base_url=address) as client:
+        until(lambda: in_line(client) == length, 20)
 
 
 def ask(page: Page, question: str) -> None:

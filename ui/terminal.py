@@ -37,7 +37,7 @@ _VERDICT: dict[Status, str] = {
     "not_found": "No sentence here answers this.",
     "empty": "There is no document to search. Add one: quoth add FILE",
 }
-_SMALL_TALK = "You're welcome. Ask anything about the documents."
+_SMALL_TALK = "Happy to help. Ask anything about the documents."
 _LEADS: dict[Status, str] = {
     "unsure": "What may answer it (not confirmed):",
     "not_found": "The nearest sentences (not an answer):",
