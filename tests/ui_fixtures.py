@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 import pytest
@@ -125,8 +126,12 @@ def running(
 ) -> Iterator[tuple[str, uvicorn.Server]]:
     """The address of the application of this library, and what runs it."""
     chosen = settings or Settings()
-    engine = Engine(library, reader=reader)
-    with ThreadPoolExecutor(1) as thread, listen("127.0.0.1", port) as listener:
+    engine = Engine(library, reader=reader or shared_reader())
+    with (
+        ThreadPoolExecutor(1) as thread,
+        listen("127.0.0.1", port) as listener,
+        patch("ui.server.STOP_SECONDS", 0.2),  # open pages listen until they are hung up on
+    ):
         app = thread.submit(create_app, library, engine, chosen).result()  # Playwright's loop runs here
         server = create_server(app, chosen)
         run = thread.submit(server.run, [listener])

@@ -2,7 +2,7 @@
 window.quoth = (() => {
   const THEME = "quoth-theme";
   const DRAFT = "quoth-draft";
-  const LOOK_EVERY = 4_000; // milliseconds
+  const LOOK_EVERY = 3_000; // milliseconds
   const systemDark = matchMedia("(prefers-color-scheme: dark)");
 
   const wantsDark = () => {
