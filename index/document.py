@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -151,6 +152,11 @@ class Document:
 
     def section_of(self, sentence: int) -> Section:
         return self.sections[self.block_of(sentence).section]
+
+    def sentence_counts(self) -> list[int]:
+        """For every section, how many sentences it holds without those of its subsections."""
+        counts = Counter(self.blocks[sentence.block].section for sentence in self.sentences)
+        return [counts[number] for number in range(len(self.sections))]
 
     def sentences_between(self, start: int, end: int) -> range:
         """Indices of the sentences that overlap `start:end`."""

@@ -148,7 +148,7 @@ def test_an_escape_sequence_in_a_document_does_not_reach_the_terminal(
 def test_the_outline_counts_every_sentence_once(
     document: Document, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert sum(terminal.sentence_counts(document)) == len(document.sentences)
+    assert sum(document.sentence_counts()) == len(document.sentences)
     record = DocumentRecord("d1", document.title, document.name, "2026-11-23T00:00:00+00:00", 2, len(TEXT))
     terminal.print_outline(document, record)
     title, counts, *sections = capsys.readouterr().out.splitlines()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -22,9 +22,10 @@ from index import DocumentRecord, Library
 from index.document import one_line
 from index.errors import DocumentNotFoundError, QuestionError
 from index.language import foreign_line, language_of
-from index.library import RemovedDocument, content_id, too_large
+from index.library import RemovedDocument, content_id
 from ui.errors import error_line
 from ui.jobs import AddProgress
+from ui.uploads import spooled
 
 ALL = "*"
 """In a choice: every document of the library, also what is added later."""
@@ -92,7 +93,8 @@ def create_documents_api(library: Library) -> FastAPI:
     @api.post("/documents")
     async def add(request: Request, name: str, title: str = "") -> Response:
         try:
-            content = await handlers.received(name, request.stream())
+            with await spooled(name, request.stream(), library.max_document_bytes) as upload:
+                content = await in_thread(upload.read)
         except ClientDisconnect:
             return Response()
         lines = (json.dumps(step) + "\n" async for step in handlers.add(content, name, title))
@@ -119,17 +121,6 @@ class DocumentHandlers:
     def __init__(self, library: Library) -> None:
         self._library = library
         self._removed: dict[str, RemovedDocument] = {}
-
-    async def received(self, name: str, chunks: AsyncIterable[bytes]) -> bytes:
-        """A request's body. One that is too large is heard out, not kept: else nobody hears the answer."""
-        kept, size, limit = bytearray(), 0, self._library.max_document_bytes
-        async for chunk in chunks:
-            size += len(chunk)
-            if size <= limit:
-                kept += chunk
-        if size > limit:
-            raise too_large(name, size, limit)
-        return bytes(kept)
 
     async def add(self, content: bytes, name: str, title: str = "") -> AsyncIterator[Json]:
         """Steps, and in the end `added` or `error`. Closed before that, it leaves the library as it was."""

@@ -164,15 +164,9 @@ def print_outline(document: Document, record: DocumentRecord) -> None:
     console = _console()
     console.print(Text(printable(document.title), style="bold"))
     console.print(f"{record.id}  {record.n_sentences:,} sentences, {record.n_characters:,} characters")
-    for section, count in zip(document.sections, sentence_counts(document), strict=True):
+    for section, count in zip(document.sections, document.sentence_counts(), strict=True):
         heading = Text.assemble(printable(section.heading), (f"  {count}", "dim"))
         _print_indented(console, heading, "  " * len(section.path))
-
-
-def sentence_counts(document: Document) -> list[int]:
-    """For every section, how many sentences it holds without those of its subsections."""
-    counts = Counter(document.blocks[sentence.block].section for sentence in document.sentences)
-    return [counts[number] for number in range(len(document.sections))]
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

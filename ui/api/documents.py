@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import Counter
-from collections.abc import AsyncIterable
 from dataclasses import dataclass
 from http import HTTPStatus
-from tempfile import SpooledTemporaryFile
 from typing import IO, Annotated, Any
 
 from anyio.to_thread import run_sync as in_thread
@@ -35,9 +31,7 @@ from ui.api.body import (
 from ui.jobs import Job, State
 from ui.problems import Problem, problem_of
 from ui.service import Service
-
-KEPT_IN_MEMORY = 2**20
-"""Bytes of an upload; the rest of a larger one waits in a temporary file."""
+from ui.uploads import spooled
 
 MAX_WAIT_SECONDS = 60.0
 
@@ -215,12 +209,9 @@ def create_documents_router(service: Service) -> APIRouter:
 
 def outline_of(document: Document) -> list[OutlineSection]:
     """The sections, each with the number of sentences right below its heading."""
-    counts = Counter(document.blocks[sentence.block].section for sentence in document.sentences)
     return [
-        OutlineSection(
-            section.heading, section.level, section.path, section.start, section.end, counts[number]
-        )
-        for number, section in enumerate(document.sections)
+        OutlineSection(section.heading, section.level, section.path, section.start, section.end, count)
+        for section, count in zip(document.sections, document.sentence_counts(), strict=True)
     ]
 
 
@@ -267,7 +258,7 @@ def _require_match(library: Library, document_id: str, if_match: str | None) -> 
 async def _received(request: Request, name: str, limit: int) -> tuple[str, IO[bytes]]:
     """The uploaded file's name and content. Raises DocumentTooLargeError."""
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
-        return one_line(name), await _spooled(name, request.stream(), limit)
+        return one_line(name), await spooled(name, request.stream(), limit)
     form = await request.form(max_files=1, max_fields=10)
     file = form.get("file")
     if isinstance(file, UploadFile) and (file.size or 0) <= limit:
@@ -277,22 +268,3 @@ async def _received(request: Request, name: str, limit: int) -> tuple[str, IO[by
         raise too_large(file.filename or name, file.size or 0, limit)
     missing = {"loc": ("body", "file"), "msg": "a form needs one file in the field `file`"}
     raise RequestValidationError([missing])
-
-
-async def _spooled(name: str, chunks: AsyncIterable[bytes], limit: int) -> IO[bytes]:
-    """A body, in memory while it is small. One that is too large is heard out, not kept: else who sends it
-    never reads why it is refused."""
-    kept: IO[bytes] = SpooledTemporaryFile(KEPT_IN_MEMORY)  # noqa: SIM115 - the job that reads it closes it
-    size = 0
-    try:
-        async for chunk in chunks:
-            size += len(chunk)
-            if size <= limit:
-                await asyncio.to_thread(kept.write, chunk) if size > KEPT_IN_MEMORY else kept.write(chunk)
-        if size > limit:
-            raise too_large(name, size, limit)
-    except BaseException:
-        kept.close()
-        raise
-    kept.seek(0)
-    return kept

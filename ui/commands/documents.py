@@ -215,7 +215,7 @@ def show(prefix: str, at: tuple[int, int] | None, as_json: bool, settings: Setti
 
 
 def _outline(document: Document, record: DocumentRecord) -> Outline:
-    counts = terminal.sentence_counts(document)
+    counts = document.sentence_counts()
     sections = (
         SectionOutline(**asdict(section), n_sentences=count)
         for section, count in zip(document.sections, counts, strict=True)
